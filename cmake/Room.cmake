@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+# A room is a folder of orchestrator/, a static library `rig_<room>` and a namespace `rig::<room>`.
+# Includes are spelled from the repository's root of sources: "vm/qmp.h", "guest/protocol.h".
+
+set(RIG_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-qual
+    -Wimplicit-fallthrough -Werror)
+
+# rig_room(NAME vm SOURCES a.cc b.cc USES base image LIBRARIES Boost::json)
+#   USES       rooms that this one may include (public: their types appear in its headers)
+#   LIBRARIES  third-party libraries that only its own .cc files see
+function(rig_room)
+  cmake_parse_arguments(ROOM "" "NAME" "SOURCES;USES;LIBRARIES" ${ARGN})
+  add_library(rig_${ROOM_NAME} STATIC ${ROOM_SOURCES})
+  target_include_directories(rig_${ROOM_NAME} PUBLIC ${CMAKE_SOURCE_DIR}/orchestrator ${CMAKE_SOURCE_DIR})
+  target_compile_options(rig_${ROOM_NAME} PRIVATE ${RIG_WARNINGS})
+  list(TRANSFORM ROOM_USES PREPEND rig_)
+  target_link_libraries(rig_${ROOM_NAME} PUBLIC ${ROOM_USES} PRIVATE ${ROOM_LIBRARIES})
+endfunction()
+
+# rig_room_test(vm [LIBRARIES ...]): every tests/unit/vm/*.cc in one program, each TEST a ctest.
+function(rig_room_test room)
+  cmake_parse_arguments(T "" "" "LIBRARIES" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/unit/${room}/*.cc)
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(test_${room} ${sources})
+  target_compile_options(test_${room} PRIVATE ${RIG_WARNINGS})
+  target_compile_definitions(test_${room} PRIVATE RIG_TEST_DATA="${CMAKE_SOURCE_DIR}/tests/data")
+  target_include_directories(test_${room} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+  target_link_libraries(test_${room} PRIVATE ${T_LIBRARIES} GTest::gmock GTest::gtest_main)
+  gtest_discover_tests(test_${room} TEST_PREFIX "${room}." PROPERTIES LABELS unit TIMEOUT 120
+                       DISCOVERY_TIMEOUT 60)
+endfunction()

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// An initialiser for Boost.Process v2: the child dies with us, whatever kills us, and leads a
+// process group of its own, so that a terminal's Ctrl-C reaches us only and we end it in order.
+// The kernel sends the signal when the *thread* that forked ends: keep that thread alive.
+#pragma once
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <boost/process/v2/error.hpp>
+#include <boost/process/v2/posix/default_launcher.hpp>
+#include <vector>
+
+namespace rig {
+
+struct ChildGuard {
+  std::vector<int> inherit = {};  // descriptors that stay open in the child, beside 0, 1 and 2
+  pid_t parent = ::getpid();
+
+  template <typename Launcher, typename Path>
+  boost::process::v2::error_code on_setup(Launcher& launcher, const Path&, const char* const*&) {
+    launcher.fd_whitelist.insert(launcher.fd_whitelist.end(), inherit.begin(), inherit.end());
+    return {};
+  }
+
+  // Runs in the child between fork and exec: async-signal-safe calls only.
+  template <typename Launcher, typename Path>
+  boost::process::v2::error_code on_exec_setup(Launcher&, const Path&, const char* const*&) {
+    sigset_t none;
+    ::sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    ::setpgid(0, 0);
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != parent) ::_exit(127);  // we died before the line above took effect
+    return {};
+  }
+};
+
+}  // namespace rig

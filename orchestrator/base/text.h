@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// Small text helpers that every room needs.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace rig {
+
+std::vector<std::string> split(std::string_view text, char separator);
+std::string_view trim(std::string_view text);
+
+// "0x106", "262", "-1" (base from the prefix); nothing when anything is left over.
+std::optional<std::uint64_t> parse_u64(std::string_view text);
+
+// The candidate closest to `name` by edit distance, if any is near enough to be what was meant.
+std::optional<std::string> nearest(std::string_view name, std::span<const std::string> candidates);
+
+// ", did you mean 'x'?" or "; valid: a, b, c".
+std::string suggest(std::string_view name, std::span<const std::string> candidates);
+
+std::string human_bytes(std::uint64_t bytes);  // "38.2 MB"
+std::string human_seconds(double seconds);     // "0.27 s", "12.4 s", "3 min 05 s"
+
+}  // namespace rig
