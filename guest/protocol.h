@@ -1,0 +1,456 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the host and the guest's agent say to each other over a virtio-serial port. The only file
+// they share: std only, no exceptions, every byte that comes in is treated as hostile.
+//
+// A frame is a 16-byte little-endian header and a payload:
+//
+//   u32 magic "CRG1" | u16 version | u16 type | u32 id | u32 payload length (at most kMaxPayload)
+//
+// A payload is the message's fields in order: u64; string = u32 length + bytes; list = u32 count +
+// strings.
+//
+// The host numbers its requests (id > 0); every answer carries the id of its request. Unsolicited
+// frames have id 0.
+//
+//   request               answers; the last one ends the exchange
+//   --------------------  ---------------------------------------
+//   AskHello              Hello
+//   WriteSysctl           Done
+//   PutFile, FileChunk*   Done
+//   ReadFile              FileChunk*, Done
+//   LoadModule            Done
+//   RunProgram            Output*, Exited (or Done: it never ran)
+//   KillProgram           Done
+//   PowerOff              Done, then the machine goes off
+//
+// Unsolicited, from the agent: a Hello whenever the host opens the port, and a Heartbeat every
+// kHeartbeatPeriod, dropped while the host does not read.
+//
+// A Hello with id 0 starts a conversation: requests made before it are forgotten, programs run on.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace rig::guest {
+
+inline constexpr std::string_view kPortName = "org.crashrig.agent.0";
+inline constexpr std::uint32_t kMagic = 0x31475243;  // "CRG1", read as little-endian
+inline constexpr std::uint16_t kProtocolVersion = 1;
+inline constexpr std::size_t kHeaderSize = 16;
+inline constexpr std::size_t kMaxPayload = std::size_t{1} << 20;
+inline constexpr std::size_t kMaxChunk = std::size_t{64} << 10;  // bytes of one FileChunk or Output
+inline constexpr std::uint64_t kMaxFileSize = std::uint64_t{64} << 20;
+inline constexpr std::chrono::milliseconds kHeartbeatPeriod{500};
+
+// Programs find here the number of an inherited descriptor: a page of shared memory that starts
+// with a u64. Adding to it, atomically, is how a program shows that work gets done; Heartbeat::work
+// carries its value.
+inline constexpr char kWorkFdVariable[] = "CRASHRIG_WORK_FD";
+inline constexpr std::size_t kWorkPageSize = 4096;
+
+// The initramfs: kernel modules to load before the port is opened, one per line, in dependency
+// order: the absolute path of the file, then its parameters. '#' starts a comment.
+inline constexpr char kModuleListPath[] = "/lib/crashrig/modules.load";
+
+enum class MessageType : std::uint16_t {
+  kHello = 1,
+  kHeartbeat = 2,
+  kDone = 3,
+  kOutput = 4,
+  kExited = 5,
+  kFileChunk = 6,  // both ways
+  kAskHello = 32,
+  kWriteSysctl = 33,
+  kPutFile = 34,
+  kReadFile = 35,
+  kLoadModule = 36,
+  kRunProgram = 37,
+  kKillProgram = 38,
+  kPowerOff = 39,
+};
+
+// ---- payloads
+// -------------------------------------------------------------------------------------------------------
+
+namespace detail {
+
+template <class Unsigned>
+void append_le(std::string& out, Unsigned value) {
+  for (std::size_t i = 0; i < sizeof(value); ++i) {
+    out.push_back(static_cast<char>((value >> (8 * i)) & 0xff));
+  }
+}
+
+// `bytes` holds at least sizeof(Unsigned) bytes.
+template <class Unsigned>
+Unsigned load_le(std::string_view bytes) {
+  std::uint64_t value = 0;
+  for (std::size_t i = 0; i < sizeof(Unsigned); ++i) {
+    value |= std::uint64_t{static_cast<unsigned char>(bytes[i])} << (8 * i);
+  }
+  return static_cast<Unsigned>(value);
+}
+
+}  // namespace detail
+
+// Builds a payload. A value that would push it over kMaxPayload is not written and makes the writer
+// fail for good.
+class PayloadWriter {
+ public:
+  void put(std::uint64_t value) {
+    if (fits(sizeof(value))) detail::append_le(bytes_, value);
+  }
+  void put(std::string_view text) {
+    if (put_length(text.size(), text.size())) bytes_.append(text);
+  }
+  void put(const std::vector<std::string>& list) {
+    if (!put_length(list.size(), 0)) return;
+    for (const std::string& text : list) put(std::string_view(text));
+  }
+
+  bool ok() const { return ok_; }
+  // The payload, or nothing when it did not fit.
+  std::optional<std::string> take() && {
+    if (!ok_) return std::nullopt;
+    return std::move(bytes_);
+  }
+
+ private:
+  bool fits(std::size_t size) {
+    ok_ = ok_ && size <= kMaxPayload && bytes_.size() <= kMaxPayload - size;
+    return ok_;
+  }
+  bool put_length(std::size_t length, std::size_t following) {
+    if (!fits(following) || !fits(following + sizeof(std::uint32_t))) return false;
+    detail::append_le(bytes_, static_cast<std::uint32_t>(length));
+    return true;
+  }
+
+  std::string bytes_;
+  bool ok_ = true;
+};
+
+// Takes a payload apart. The first value that is not wholly there makes the reader fail for good;
+// from then on it leaves its targets alone.
+class PayloadReader {
+ public:
+  explicit PayloadReader(std::string_view payload) : rest_(payload) {}
+
+  void get(std::uint64_t& value) {
+    if (has(sizeof(value))) value = detail::load_le<std::uint64_t>(take(sizeof(value)));
+  }
+  void get(std::string& text) {
+    const std::uint32_t length = get_length();
+    if (has(length)) text.assign(take(length));
+  }
+  void get(std::vector<std::string>& list) {
+    const std::size_t count = get_length();
+    // A lying count must not make us reserve: each entry takes at least its length.
+    ok_ = ok_ && count <= rest_.size() / sizeof(std::uint32_t);
+    if (!ok_) return;
+    list.clear();
+    for (std::size_t i = 0; i < count && ok_; ++i) get(list.emplace_back());
+  }
+
+  bool ok() const { return ok_; }
+  // Everything was there and nothing is left over.
+  bool complete() const { return ok_ && rest_.empty(); }
+
+ private:
+  bool has(std::size_t size) {
+    ok_ = ok_ && size <= rest_.size();
+    return ok_;
+  }
+  std::string_view take(std::size_t size) {
+    const std::string_view head = rest_.substr(0, size);
+    rest_.remove_prefix(size);
+    return head;
+  }
+  std::uint32_t get_length() {
+    if (!has(sizeof(std::uint32_t))) return 0;
+    return detail::load_le<std::uint32_t>(take(sizeof(std::uint32_t)));
+  }
+
+  std::string_view rest_;
+  bool ok_ = true;
+};
+
+// A message is a struct with its type and one list of its fields, fields(), which serves both
+// directions.
+
+// The payload of `message`; nothing when it would exceed kMaxPayload.
+template <class M>
+std::optional<std::string> encode(const M& message) {
+  PayloadWriter writer;
+  std::apply([&](const auto&... field) { (writer.put(field), ...); }, M::fields(message));
+  return std::move(writer).take();
+}
+
+// Nothing unless `payload` is exactly one such message.
+template <class M>
+std::optional<M> decode(std::string_view payload) {
+  M message;
+  PayloadReader reader(payload);
+  std::apply([&](auto&... field) { (reader.get(field), ...); }, M::fields(message));
+  if (!reader.complete()) return std::nullopt;
+  return message;
+}
+
+// ---- messages from the agent
+// ----------------------------------------------------------------------------------------
+
+struct Hello {
+  static constexpr MessageType kType = MessageType::kHello;
+  std::uint64_t protocol = kProtocolVersion;
+  std::string release;                     // uname: 6.1.0-56-amd64
+  std::string version;                     // uname: #1 SMP PREEMPT_DYNAMIC Debian ...
+  std::string machine;                     // uname: x86_64, aarch64
+  std::string cmdline;                     // /proc/cmdline without its newline
+  std::uint64_t boot_ns = 0;               // CLOCK_BOOTTIME when this was sent
+  std::uint64_t cpus = 0;                  // online
+  std::uint64_t memory_bytes = 0;          // MemTotal
+  std::vector<std::string> module_errors;  // modules of kModuleListPath that did not load, and why
+
+  static auto fields(auto& m) {
+    return std::tie(m.protocol, m.release, m.version, m.machine, m.cmdline, m.boot_ns, m.cpus,
+                    m.memory_bytes, m.module_errors);
+  }
+};
+
+struct Heartbeat {
+  static constexpr MessageType kType = MessageType::kHeartbeat;
+  std::uint64_t uptime_ns = 0;  // CLOCK_BOOTTIME
+  std::uint64_t sequence = 0;   // a gap means that beats were dropped: the host did not read
+  std::uint64_t work = 0;       // see kWorkFdVariable; never reset
+  std::uint64_t programs = 0;   // running now
+
+  static auto fields(auto& m) { return std::tie(m.uptime_ns, m.sequence, m.work, m.programs); }
+};
+
+// Ends most requests. On failure `what` names the step, its object and the error: "open /x: No such
+// file or directory".
+struct Done {
+  static constexpr MessageType kType = MessageType::kDone;
+  std::uint64_t error = 0;  // errno of the guest, 0 = success
+  std::string what;
+
+  static auto fields(auto& m) { return std::tie(m.error, m.what); }
+};
+
+struct Output {
+  static constexpr MessageType kType = MessageType::kOutput;
+  std::uint64_t descriptor = 1;  // 1 stdout, 2 stderr
+  std::string bytes;
+
+  static auto fields(auto& m) { return std::tie(m.descriptor, m.bytes); }
+};
+
+// The program is gone and all its output has been sent before this.
+struct Exited {
+  static constexpr MessageType kType = MessageType::kExited;
+  std::uint64_t code = 0;
+  std::uint64_t signal = 0;     // what killed it; `code` means nothing then
+  std::uint64_t timed_out = 0;  // 1: the agent killed it for RunProgram::timeout_ms
+  std::uint64_t cpu_ns = 0;     // user and system time
+
+  static auto fields(auto& m) { return std::tie(m.code, m.signal, m.timed_out, m.cpu_ns); }
+};
+
+// A piece of a file, at most kMaxChunk bytes, in order, under the id of its PutFile or ReadFile.
+struct FileChunk {
+  static constexpr MessageType kType = MessageType::kFileChunk;
+  std::string bytes;
+
+  static auto fields(auto& m) { return std::tie(m.bytes); }
+};
+
+// ---- requests of the host
+// -------------------------------------------------------------------------------------------
+
+struct AskHello {
+  static constexpr MessageType kType = MessageType::kAskHello;
+  static auto fields(auto&) { return std::tie(); }
+};
+
+// Writes an existing knob in one write: "kernel.panic_on_warn", or an absolute path below /proc or
+// /sys.
+struct WriteSysctl {
+  static constexpr MessageType kType = MessageType::kWriteSysctl;
+  std::string name;
+  std::string value;
+
+  static auto fields(auto& m) { return std::tie(m.name, m.value); }
+};
+
+// Creates or replaces a file and its folders; `size` bytes follow as FileChunks. Done comes after
+// the last, or at once on an error: the chunks still under way are then ignored.
+struct PutFile {
+  static constexpr MessageType kType = MessageType::kPutFile;
+  std::string path;
+  std::uint64_t mode = 0644;
+  std::uint64_t size = 0;  // at most kMaxFileSize
+
+  static auto fields(auto& m) { return std::tie(m.path, m.mode, m.size); }
+};
+
+// Reads until the end of the file, whatever length it claims (/proc). With more than `limit` bytes
+// there, `limit` are sent and Done says EFBIG.
+struct ReadFile {
+  static constexpr MessageType kType = MessageType::kReadFile;
+  std::string path;
+  std::uint64_t limit = kMaxFileSize;
+
+  static auto fields(auto& m) { return std::tie(m.path, m.limit); }
+};
+
+// A module already loaded is EEXIST here: nobody knows with which parameters.
+struct LoadModule {
+  static constexpr MessageType kType = MessageType::kLoadModule;
+  std::string path;
+  std::string params;  // "late_write=1 late_value=0x106"
+
+  static auto fields(auto& m) { return std::tie(m.path, m.params); }
+};
+
+struct RunProgram {
+  static constexpr MessageType kType = MessageType::kRunProgram;
+  std::vector<std::string> argv;          // argv[0] is an absolute path
+  std::vector<std::string> environment;   // "NAME=value", added to the agent's own
+  std::uint64_t timeout_ms = 0;           // SIGKILL after it; 0 = none
+  std::uint64_t address_space_bytes = 0;  // RLIMIT_AS; 0 = unlimited
+
+  static auto fields(auto& m) {
+    return std::tie(m.argv, m.environment, m.timeout_ms, m.address_space_bytes);
+  }
+};
+
+// Signals a program and all its children. ESRCH when it is gone.
+struct KillProgram {
+  static constexpr MessageType kType = MessageType::kKillProgram;
+  std::uint64_t program = 0;  // id of its RunProgram
+  std::uint64_t signal = 9;
+
+  static auto fields(auto& m) { return std::tie(m.program, m.signal); }
+};
+
+struct PowerOff {
+  static constexpr MessageType kType = MessageType::kPowerOff;
+  static auto fields(auto&) { return std::tie(); }
+};
+
+// ---- frames
+// ---------------------------------------------------------------------------------------------------------
+
+struct Frame {
+  MessageType type{};  // maybe one this side does not know: an agent answers Done(ENOSYS)
+  std::uint32_t id = 0;
+  std::string payload;
+
+  // The message, when the frame is of that type and whole.
+  template <class M>
+  std::optional<M> as() const {
+    if (type != M::kType) return std::nullopt;
+    return decode<M>(payload);
+  }
+};
+
+// The bytes of a frame; nothing when the message is too long.
+template <class M>
+std::optional<std::string> encode_frame(std::uint32_t id, const M& message) {
+  const std::optional<std::string> payload = encode(message);
+  if (!payload) return std::nullopt;
+  std::string bytes;
+  bytes.reserve(kHeaderSize + payload->size());
+  detail::append_le(bytes, kMagic);
+  detail::append_le(bytes, kProtocolVersion);
+  detail::append_le(bytes, static_cast<std::uint16_t>(M::kType));
+  detail::append_le(bytes, id);
+  detail::append_le(bytes, static_cast<std::uint32_t>(payload->size()));
+  bytes.append(*payload);
+  return bytes;
+}
+
+enum class FrameError { kNone, kBadMagic, kVersionMismatch, kOversized };
+
+constexpr std::string_view to_string(FrameError error) {
+  switch (error) {
+    case FrameError::kNone:
+      return "no error";
+    case FrameError::kBadMagic:
+      return "bad magic: not a frame";
+    case FrameError::kVersionMismatch:
+      return "the other side speaks another protocol version";
+    case FrameError::kOversized:
+      return "payload length over the limit";
+  }
+  return "unknown error";
+}
+
+// Cuts a stream of bytes into frames. The first error is final: there is no guessing where the next
+// frame may start, what is fed afterwards is dropped. Feed, then drain next(): what is kept stays
+// below one frame plus one feed.
+class FrameDecoder {
+ public:
+  void feed(std::string_view bytes) {
+    if (error_ != FrameError::kNone) return;
+    buffer_.erase(0, std::exchange(consumed_, 0));
+    buffer_.append(bytes);
+  }
+
+  // Nothing: more bytes are needed, or error() says why there will never be more.
+  std::optional<Frame> next() {
+    if (error_ != FrameError::kNone) return std::nullopt;
+    const std::string_view rest = std::string_view(buffer_).substr(consumed_);
+    error_ = check_header(rest);
+    if (error_ != FrameError::kNone) {
+      buffer_.clear();
+      consumed_ = 0;
+      return std::nullopt;
+    }
+    if (rest.size() < kHeaderSize) return std::nullopt;
+    const std::size_t length = detail::load_le<std::uint32_t>(rest.substr(12));
+    if (rest.size() - kHeaderSize < length) return std::nullopt;
+    consumed_ += kHeaderSize + length;
+    return Frame{.type = static_cast<MessageType>(detail::load_le<std::uint16_t>(rest.substr(6))),
+                 .id = detail::load_le<std::uint32_t>(rest.substr(8)),
+                 .payload = std::string(rest.substr(kHeaderSize, length))};
+  }
+
+  FrameError error() const { return error_; }
+  // The version the other side put into its frame, once error() is kVersionMismatch.
+  std::uint16_t peer_version() const { return peer_version_; }
+
+ private:
+  // Each field is judged as soon as it is there: garbage must not make us wait for the rest of a
+  // header.
+  FrameError check_header(std::string_view rest) {
+    if (rest.size() >= 4 && detail::load_le<std::uint32_t>(rest) != kMagic)
+      return FrameError::kBadMagic;
+    if (rest.size() >= 6) {
+      peer_version_ = detail::load_le<std::uint16_t>(rest.substr(4));
+      if (peer_version_ != kProtocolVersion) return FrameError::kVersionMismatch;
+    }
+    if (rest.size() >= kHeaderSize &&
+        detail::load_le<std::uint32_t>(rest.substr(12)) > kMaxPayload) {
+      return FrameError::kOversized;
+    }
+    return FrameError::kNone;
+  }
+
+  std::string buffer_;
+  std::size_t consumed_ = 0;
+  FrameError error_ = FrameError::kNone;
+  std::uint16_t peer_version_ = 0;
+};
+
+}  // namespace rig::guest
