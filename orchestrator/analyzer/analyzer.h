@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// One core in, the explanation out. Needs nothing but the file: no debuginfo, no network, no rig.
+#pragma once
+
+#include <string>
+
+#include "analyzer/core/core.h"
+#include "analyzer/findings.h"
+#include "base/error.h"
+#include "base/file.h"
+
+namespace rig::analyzer {
+
+struct Options {
+  unsigned stack_words = 128;  // how far above the exception's stack pointer pointers are followed
+};
+
+// Blame::kInput when the file is no core we can read. A core that can be opened always yields
+// findings: what cannot be established is absent and remarked on.
+Result<Findings> analyze(const fs::path& core, const Options& options = {});
+
+// For people: the report that `crashrig analyze` prints.
+std::string to_text(const Findings& findings);
+// For programs: one JSON document, schema in docs/FINDINGS.md, `"schema": 1`.
+std::string to_json(const Findings& findings);
+
+}  // namespace rig::analyzer

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the analyzer established from one core: plain data, complete enough that signatures are
+// judged on it without the core. Absent means "could not be established"; `remarks` says why.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/address.h"
+#include "base/arch.h"
+#include "oops/report.h"
+
+namespace rig::analyzer {
+
+struct CoreFacts {
+  std::string path;
+  std::string format;  // as Core::format()
+  Arch arch = Arch::kX86_64;
+  std::uint64_t file_bytes = 0;
+  std::uint64_t memory_bytes = 0;
+  std::string release;   // "6.1.0-56-amd64"
+  std::string version;   // linux_banner: "Linux version 6.1.0-56-amd64 (...) #1 SMP ..."
+  std::string build_id;  // hex, or empty
+  std::optional<std::uint64_t> kaslr_offset;
+  std::optional<unsigned> paging_levels;  // 4 or 5
+  std::string vmcoreinfo;                 // "note", "searched", "absent"
+  std::uint64_t symbols = 0;              // how many could be read
+  std::uint64_t types = 0;
+};
+
+// An address in words: "skb_release_data+0xa3", "kmalloc-1k object 0xffff... +0x2c0 (allocated)".
+struct CodeLocation {
+  VirtAddr address{};
+  std::string function;
+  std::uint64_t offset = 0;
+  std::string module;  // empty: the kernel itself
+};
+
+struct RegisterValue {
+  std::string name;  // "RAX", "x0"
+  std::uint64_t value = 0;
+};
+
+struct CpuFacts {
+  unsigned index = 0;
+  std::string comm;  // of the task it was running
+  std::optional<std::uint64_t> pid;
+  std::optional<VirtAddr> task;
+  std::optional<CodeLocation> at;
+  std::vector<RegisterValue> registers;
+  bool panicking = false;
+};
+
+// The exception that the kernel did not survive, from the frame that the entry code saved.
+struct ExceptionFacts {
+  unsigned cpu = 0;
+  std::string comm;
+  std::optional<std::uint64_t> pid;
+  std::optional<VirtAddr> task;
+  std::optional<CodeLocation> at;
+  std::optional<std::uint64_t> address;  // CR2 / FAR: the faulting address
+  std::optional<std::uint64_t> error_code;
+  std::vector<RegisterValue> registers;  // at the moment of the exception
+  std::string source;                    // how it was found: "pt_regs at 0x… on the IRQ stack"
+};
+
+// A slab object that something leads to.
+struct SlabObject {
+  VirtAddr address{};  // of the object, not of the pointer into it
+  std::string cache;   // "kmalloc-1k"
+  std::uint64_t object_size = 0;
+  std::uint64_t slot = 0;          // index within its slab
+  VirtAddr slab{};                 // the slab's first page
+  std::optional<bool> allocated;   // nothing: could not be established (see `evidence`)
+  std::string evidence;            // "on the freelist of CPU 1", "not on any freelist of its slab"
+  std::vector<std::byte> content;  // object_size bytes, as far as they are in the core
+};
+
+// One pointer that was followed: from where, and to what.
+struct PointerFacts {
+  std::string from;  // "register R14", "stack + 0x18"
+  VirtAddr value{};
+  std::string what;  // in words
+  std::optional<SlabObject> object;
+  std::uint64_t offset = 0;  // of `value` within the object
+};
+
+struct Findings {
+  CoreFacts core;
+  std::string log;                    // the kernel's log, as dmesg prints it
+  std::vector<oops::Report> reports;  // parsed from it
+  std::optional<std::string> panic;   // "Fatal exception in interrupt"
+  std::vector<CpuFacts> cpus;
+  std::optional<ExceptionFacts> exception;
+  std::vector<PointerFacts> pointers;  // registers first, then the stack near the exception
+  std::vector<std::string> remarks;    // what could not be established, and why
+  double seconds = 0;                  // how long it took
+};
+
+}  // namespace rig::analyzer

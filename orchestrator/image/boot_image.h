@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything a guest boots from: kernel, drivers, agent, and the module and program to inject.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/arch.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/progress.h"
+#include "scenario/kernel_spec.h"
+
+namespace rig::image {
+
+// A kernel unpacked in the cache. The folder never changes once it is there.
+struct Kernel {
+  std::string name;  // of its description: "debian-6.1"
+  Arch arch = Arch::kX86_64;
+  std::string release;  // uname -r: "6.1.0-56-amd64"
+  std::string package;  // "linux-image-6.1.0-56-amd64"
+  std::string version;  // of the package: "6.1.192-2"
+  fs::path boot_file;   // what QEMU's -kernel takes, by the description's entry
+  fs::path vmlinuz;     // the distribution's own image
+  fs::path modules;     // …/lib/modules/RELEASE
+  fs::path build;       // the headers' folder that external modules build against
+};
+
+struct FetchOptions {
+  ProgressSink progress = {};
+  std::stop_token stop = {};
+};
+
+// Resolves, downloads (apt-get download), unpacks and caches. Quick when it is cached already:
+// nothing is asked of the archive then, unless `refresh`.
+Result<Kernel> fetch_kernel(const scenario::KernelSpec& spec, Arch arch,
+                            const FetchOptions& options);
+
+// Builds the external module in `source` against the kernel; cached by content of the source,
+// kernel and flags. A compile error is Blame::kInput and quotes the compiler.
+Result<fs::path> build_module(const Kernel& kernel, const fs::path& source,
+                              const FetchOptions& options);
+
+struct InitramfsSpec {
+  fs::path agent;                    // the static PID 1
+  std::vector<std::string> drivers;  // kernel modules by name; their dependencies come along
+};
+
+// A newc cpio archive with the agent as /init and the drivers in dependency order, listed in
+// /lib/crashrig/modules.load. Cached by content.
+Result<fs::path> build_initramfs(const Kernel& kernel, const InitramfsSpec& spec);
+
+// The drivers every guest needs: virtio console, fw_cfg for VMCOREINFO, pvpanic, watchdog.
+std::vector<std::string> base_drivers(Arch arch);
+
+}  // namespace rig::image

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the kernel said: one report of a crash, a warning or a detector, parsed from console text.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace rig::oops {
+
+struct Frame {
+  std::string function;  // without .isra/.constprop suffix
+  std::uint64_t offset = 0;
+  std::uint64_t size = 0;
+  std::string module;    // empty: the kernel itself
+  bool reliable = true;  // false for "? function"
+};
+
+struct Report {
+  std::string kind;      // an id of the table of formats: "null-deref", "kasan-use-after-free"
+  std::string title;     // normalised: "BUG: unable to handle kernel NULL pointer dereference in f"
+  std::string function;  // the guilty function, without offset; empty if not known
+  std::string module;    // that function's module; empty: the kernel itself
+  std::optional<std::uint64_t> address;      // faulting address
+  std::string access;                        // "read", "write", "execute" or empty
+  std::optional<std::uint64_t> access_size;  // bytes
+  std::string cache;                         // slab cache named by KASAN or SLUB
+  std::string comm;                          // the task's name
+  std::optional<std::uint64_t> pid;
+  std::optional<std::uint64_t> cpu;
+  std::string taint;
+  std::map<std::string, std::uint64_t> registers;  // by the kernel's own names: "RIP", "CR2", "x0"
+  std::vector<Frame> frames;                       // innermost first; the faulting function first
+  std::size_t first_line = 0;                      // of the text it was parsed from, counted from 0
+  std::size_t last_line = 0;                       // inclusive
+  bool panicked = false;                           // "Kernel panic - not syncing" follows
+  bool corrupted = false;                          // no stack, or mixed with other output
+};
+
+// All reports of a log, in order: the first is the cause, the others may follow from it.
+std::vector<Report> parse_reports(std::string_view log);
+
+// Is this console line the start of some report? The kind's id if so. Cheap: it runs on every line.
+std::optional<std::string_view> starts_report(std::string_view line);
+
+// The ids that a scenario's `report: {kind: ...}` may use.
+std::vector<std::string> known_kinds();
+
+// The line without timestamp, caller id, log level and syslog prefix.
+std::string_view strip_prefix(std::string_view line);
+
+}  // namespace rig::oops

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a scenario and the user's selection to the cells to run: a pure function.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "scenario/scenario.h"
+
+namespace rig::scenario {
+
+// What the command line narrows the matrix to. An empty list selects all that the scenario has.
+struct Selection {
+  std::vector<std::string> arch, kernel, detector, variant;
+  std::optional<unsigned> repeat;
+};
+
+// One point of the matrix arch x kernel x detector x variant.
+struct Cell {
+  std::shared_ptr<const Scenario> scenario;
+  Arch arch = Arch::kX86_64;
+  std::string kernel;
+  Detector detector;
+  Variant variant;
+  unsigned repeat = 1;
+
+  std::string name() const;                  // "late-completion/x86_64/debian-6.1/none/faulty"
+  std::vector<std::string> cmdline() const;  // scenario's, then the detector's
+  Expectation expectation() const;
+};
+
+// Errors: a selected name that the scenario does not have (with the nearest valid one).
+Result<std::vector<Cell>> plan(std::shared_ptr<const Scenario> scenario,
+                               const Selection& selection);
+
+}  // namespace rig::scenario

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// A scenario: what to boot, what to inject, what to expect. Pure data, read from one YAML file.
+// The format is described, key by key, in docs/SCENARIOS.md.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/arch.h"
+#include "base/error.h"
+#include "base/file.h"
+
+namespace rig::scenario {
+
+struct Disk {
+  std::uint64_t bytes = 0;
+};
+
+struct Guest {
+  std::uint64_t memory_bytes = 512u << 20;
+  unsigned cpus = 2;
+  std::vector<Disk> disks;
+};
+
+// What the kernel must have said. Every field that is set must hold.
+struct ReportPredicate {
+  std::optional<std::string> kind;       // an id of oops/report.h: "null-deref"
+  std::optional<std::uint64_t> address;  // the faulting address
+  std::optional<std::string> function;   // the guilty function, without offset
+  std::optional<std::string> access;     // "read", "write"
+  std::optional<std::string> cache;      // slab cache named by the report
+};
+
+// What the core must show: some register or the fault leads to a slab object that holds this value.
+struct ObjectPredicate {
+  std::uint64_t holds = 0;
+  unsigned size = 8;         // bytes of the value: 1, 2, 4 or 8
+  std::uint64_t offset = 0;  // within the object
+  std::optional<std::string> cache;
+};
+
+struct Expectation {
+  bool survive = false;  // the load must run to its end without any report
+  std::optional<ReportPredicate> report;
+  std::optional<ObjectPredicate> object;
+};
+
+struct Variant {
+  std::string name;
+  fs::path module;                            // folder with a Kbuild, absolute
+  std::map<std::string, std::string> params;  // of the module
+  bool survives = false;                      // `expect: survive`
+};
+
+struct Detector {
+  std::string name;
+  std::optional<std::string> kernel;  // overrides the scenario's
+  std::vector<std::string> cmdline;   // added to the scenario's
+  Expectation expect;                 // of the variants that do not survive
+};
+
+struct Stress {
+  fs::path program;  // absolute path of its source folder or name under guest/stress
+  std::vector<std::string> args;
+  std::chrono::seconds duration{20};
+};
+
+struct Timeouts {
+  std::chrono::milliseconds boot{60'000};
+  std::chrono::milliseconds crash{40'000};  // from the start of the stress to the crash
+};
+
+struct Scenario {
+  fs::path file;
+  std::string name;
+  std::string summary;
+  std::string origin;
+  std::vector<Arch> arch;
+  std::string kernel;
+  Guest guest;
+  std::vector<std::string> cmdline;
+  std::vector<Detector> detectors;  // in the file's order, as are the variants
+  std::vector<Variant> variants;
+  std::optional<Stress> stress;
+  unsigned repeat = 1;
+  Timeouts timeouts;
+};
+
+// Errors are Blame::kInput and read "file:line:column: what is wrong, did you mean 'x'?".
+// `root` is the repository (or installed share folder) that relative paths start from.
+Result<Scenario> load_scenario(const fs::path& file, const fs::path& root);
+
+}  // namespace rig::scenario

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a run leaves on disk: results/<run>/, one folder per attempt, the manifest last. A folder
+// without manifest.json was cut short. Schema in docs/ARCHITECTURE.md.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "analyzer/findings.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "oops/report.h"
+#include "verdict/verdict.h"
+
+namespace rig::store {
+
+struct PhaseSeconds {
+  std::optional<double> boot, crash, capture, analyze;
+};
+
+struct Attempt {
+  verdict::Outcome outcome = verdict::Outcome::kRigError;
+  PhaseSeconds seconds;
+  std::optional<oops::Report> report;
+  std::vector<verdict::Check> checks;
+  std::string error;         // of the rig, with its hint; empty unless rig-error
+  std::string reason;        // how it ended: "guest panicked"
+  std::string core;          // path, relative to the run's folder; empty when not kept
+  std::string findings;      // path of findings.json, relative; empty when there is none
+  std::string console;       // path of console.log, relative
+  std::string command_line;  // of the VM
+  std::string accelerator;
+  std::string backend_version;
+};
+
+struct CellRecord {
+  std::string scenario, arch, kernel, detector, variant;
+  std::string kernel_release, kernel_package, kernel_version, cmdline;
+  verdict::Verdict verdict = verdict::Verdict::kError;
+  std::vector<Attempt> attempts;
+};
+
+struct RunRecord {
+  std::string run;  // "20261121-083012-late-completion"
+  bool ok = false;  // every cell's verdict is pass
+  std::vector<CellRecord> cells;
+};
+
+}  // namespace rig::store

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// A virtual machine as the rest of the rig sees it. Nothing here says which backend runs it, nor
+// that it was booted rather than cloned. One thread owns a Vm; every wait has a deadline and ends
+// at once when the stop token fires (Blame::kCancelled).
+//
+// Faults: a backend that dies, a monitor that does not answer, an agent that breaks the protocol
+// are Blame::kRig. What the guest's kernel does is an Event, never an error.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/arch.h"
+#include "base/deadline.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/progress.h"
+
+namespace rig::vm {
+
+// What to run. Paths must exist.
+struct VmConfig {
+  Arch arch = Arch::kX86_64;
+  std::uint64_t memory_bytes = 512u << 20;
+  unsigned cpus = 2;
+  std::vector<std::uint64_t> disk_bytes;  // empty virtio disks on temporary sparse files
+  fs::path kernel;
+  fs::path initramfs;
+  std::string cmdline;
+  fs::path folder;  // console.log is written here; sockets and disks go to a temporary folder
+  std::string accelerator = "auto";  // "auto", "kvm", "tcg"
+  std::stop_token stop = {};
+};
+
+enum class EventKind {
+  kConsoleLine,    // text: one line of the serial console, without its end
+  kPanicked,       // the guest told so (pvpanic); it is stopped, its memory intact
+  kReset,          // the guest asked for a reset and was stopped instead: a panic without pvpanic
+  kStopped,        // the vCPUs stopped (follows kPanicked and kReset)
+  kPoweredOff,     // the guest powered off in order
+  kWatchdog,       // the watchdog device fired
+  kHello,          // the agent is up
+  kHeartbeat,      // work: the agent's counter of work done; uptime
+  kProgramOutput,  // text: bytes of the running program; is_stderr
+  kProgramExited,  // code: 0.. or 128 + signal
+  kBackendExited,  // the VM process is gone; text says how it ended
+};
+
+struct Event {
+  EventKind kind = EventKind::kConsoleLine;
+  Clock::time_point when = Clock::now();
+  std::string text = {};
+  std::uint64_t work = 0;
+  std::chrono::nanoseconds uptime{};  // of the guest, where the agent gave it
+  int code = 0;
+  bool is_stderr = false;
+};
+
+// What the agent said of its guest when it came up.
+struct GuestInfo {
+  std::string release;                     // uname -r
+  std::string version;                     // uname -v
+  std::string machine;                     // uname -m
+  std::string cmdline;                     // /proc/cmdline
+  std::chrono::nanoseconds boot_time{};    // since the kernel started
+  std::vector<std::string> module_errors;  // drivers of the initramfs that did not load
+};
+
+enum class DumpFormat { kKdumpZlib, kKdumpLzo, kKdumpSnappy, kElf };
+
+// For the record: how to run the same machine by hand, and what it ran on.
+struct VmDescription {
+  std::string backend;             // "qemu"
+  std::string backend_version;     // "7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)"
+  std::string accelerator;         // "tcg"
+  std::string accelerator_reason;  // "KVM does not run a guest here: ..."
+  std::string command_line;        // as one would type it
+};
+
+class Vm {
+ public:
+  virtual ~Vm() = default;  // ends the machine and removes its temporary files
+
+  // The next thing that happened, in order; nothing when the deadline passes first.
+  virtual Result<std::optional<Event>> next_event(Deadline deadline) = 0;
+
+  // Waits for the agent. Events that arrive meanwhile stay queued for next_event(). Returns
+  // nothing when the guest stopped, panicked or the deadline passed before the agent was up.
+  virtual Result<std::optional<GuestInfo>> wait_for_agent(Deadline deadline) = 0;
+
+  // Requests to the agent. Each returns when the guest has answered. When the guest panics or stops
+  // instead, the error is Blame::kKernel and the events tell the rest; when the agent stays silent
+  // in a running guest until the deadline, it is Blame::kRig; when the guest's kernel refuses (no
+  // such sysctl, module does not load), it is Blame::kKernel and quotes errno.
+  virtual Status write_sysctl(std::string_view name, std::string_view value, Deadline) = 0;
+  virtual Status put_file(const fs::path& local, std::string_view guest_path, unsigned mode,
+                          Deadline) = 0;
+  virtual Result<std::string> get_file(std::string_view guest_path, Deadline) = 0;
+  virtual Status load_module(std::string_view guest_path, std::string_view params, Deadline) = 0;
+  // Returns once it runs; output and exit arrive as events.
+  virtual Status start_program(const std::vector<std::string>& argv, Deadline) = 0;
+  virtual Status power_off(Deadline) = 0;
+
+  virtual Status stop(Deadline) = 0;    // halts the vCPUs
+  virtual Status resume(Deadline) = 0;  // lets them go on
+
+  // Writes the memory of the (stopped) guest to `path` as a standard core: kdump-compressed, not
+  // flattened, or ELF. Needs no more disk than the result. A full disk is Blame::kRig and says so;
+  // no partial file is left.
+  virtual Status dump(const fs::path& path, DumpFormat format, const ProgressSink& progress,
+                      Deadline) = 0;
+
+  virtual VmDescription describe() const = 0;
+};
+
+// The backends. To add one: implement Vm in a folder of its own, list it here, run tests/unit/vm's
+// typed suite over it, describe it in docs/ARCHITECTURE.md.
+struct Backend {
+  std::string_view name;
+  Result<std::unique_ptr<Vm>> (*start)(const VmConfig& config);
+};
+std::vector<Backend> backends();
+Result<std::unique_ptr<Vm>> start(std::string_view backend, const VmConfig& config);
+
+}  // namespace rig::vm
