@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// One execution of a cell: a machine is started, the code injected, the end awaited, the core
+// taken, analyzed and judged. Whatever goes wrong on the way is the attempt's rig-error.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "image/boot_image.h"
+#include "scenario/plan.h"
+#include "store/record.h"
+#include "vm/vm.h"
+
+namespace rig {
+
+// What an attempt boots and injects, the same for all attempts of a cell.
+struct Payload {
+  image::Kernel kernel;
+  fs::path initramfs;
+  std::string cmdline;                   // whole, as the guest gets it
+  fs::path module;                       // .ko to load, or empty
+  std::string module_params;             // "late_write=1"
+  fs::path program;                      // static executable to run, or empty
+  std::vector<std::string> program_args;
+};
+
+struct AttemptOptions {
+  std::string backend = "qemu";
+  std::string accelerator = "auto";
+  vm::DumpFormat format = vm::DumpFormat::kKdumpZlib;
+  fs::path folder;  // exists; console.log, vmcore and findings.json go here
+  std::stop_token stop = {};
+  // Tells phases as they begin ("boot", "inject", "wait", "capture", "analyze") and their progress.
+  std::function<void(std::string_view phase)> on_phase = {};
+  std::function<void(std::string_view detail)> on_detail = {};
+};
+
+// Paths in the result are names within options.folder. The only error is Blame::kCancelled.
+Result<store::Attempt> run_attempt(const scenario::Cell& cell, const Payload& payload,
+                                   const AttemptOptions& options);
+
+}  // namespace rig
