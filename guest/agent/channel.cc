@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "guest/agent/channel.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+
+#include "guest/agent/files.h"
+
+namespace rig::guest {
+namespace {
+
+constexpr char kPortsFolder[] = "/sys/class/virtio-ports/";
+
+// devtmpfs knows a port by number only (/dev/vport1p1); its name is in sysfs. Empty: not there.
+std::string find_port() {
+  const std::unique_ptr<DIR, int (*)(DIR*)> folder(opendir(kPortsFolder), closedir);
+  if (!folder) return {};
+  while (const dirent* entry = readdir(folder.get())) {
+    if (entry->d_name[0] == '.') continue;
+    std::string name;
+    if (failed(read_small_file(std::string(kPortsFolder) + entry->d_name + "/name", name)))
+      continue;
+    if (name.ends_with('\n')) name.pop_back();
+    if (name == kPortName) return std::string("/dev/") + entry->d_name;
+  }
+  return {};
+}
+
+// A port whose other end nobody holds is "hung up", for poll() and for good.
+bool host_present(int fd) {
+  pollfd query{.fd = fd, .events = POLLOUT, .revents = 0};
+  poll(&query, 1, 0);
+  return (query.revents & (POLLHUP | POLLERR | POLLNVAL)) == 0;
+}
+
+}  // namespace
+
+void Channel::open_port() {
+  const std::string path = find_port();
+  if (path.empty()) return;
+  port_.reset(open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
+  if (!port_.valid()) log(failure(errno, "open", path).what);
+}
+
+void Channel::hang_up() {
+  connected_ = false;
+  output_.clear();
+}
+
+bool Channel::connect() {
+  if (!port_.valid()) open_port();
+  if (!port_.valid()) return false;
+  const bool present = host_present(port_.get());
+  if (present == connected_) return false;
+  hang_up();
+  if (!present) {
+    // Opened anew, so that a port that was unplugged is looked for again.
+    port_.reset();
+    return false;
+  }
+  connected_ = true;
+  error_reported_ = false;
+  decoder_ = FrameDecoder();
+  return true;
+}
+
+void Channel::flush() {
+  std::size_t sent = 0;
+  while (connected_ && sent < output_.size()) {
+    const ssize_t written = write(port_.get(), output_.data() + sent, output_.size() - sent);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) break;  // full, or gone: connect() finds out
+    sent += static_cast<std::size_t>(written);
+  }
+  output_.erase(0, sent);
+}
+
+void Channel::receive() {
+  char buffer[16384];
+  const ssize_t got = read(port_.get(), buffer, sizeof(buffer));
+  if (got > 0) decoder_.feed(std::string_view(buffer, static_cast<std::size_t>(got)));
+}
+
+std::optional<Frame> Channel::next() {
+  std::optional<Frame> frame = decoder_.next();
+  if (!frame && decoder_.error() != FrameError::kNone && !error_reported_) {
+    error_reported_ = true;
+    const Done done{.error = EPROTO,
+                    .what = "protocol: " + std::string(to_string(decoder_.error()))};
+    log(done.what);
+    send(0, done);
+  }
+  return frame;
+}
+
+}  // namespace rig::guest
