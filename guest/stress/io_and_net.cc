@@ -81,9 +81,7 @@ int run(const Options& options) {
   for (unsigned i = 0; i < kDiskWorkers; ++i) {
     threads.emplace_back([&load, &disk, i] { DiskWorker(load, disk, i, kDiskWorkers).run(); });
   }
-  for (unsigned i = 0; i < std::thread::hardware_concurrency(); ++i) {
-    threads.emplace_back([&load, i] { NetWorker(load, i).run(); });
-  }
+  threads.emplace_back([&load] { NetWorker(load).run(); });
   watch(load, options.seconds);
   for (std::thread& thread : threads) thread.join();
   print_counters(load.has_failed() ? "failed" : "done", load.counters());

@@ -38,11 +38,12 @@ int open_self_connected() {
   return -1;
 }
 
-// Both ends of the traffic on one CPU: frees go where the allocations come from.
-void stay_on_cpu(unsigned index) {
+// Freed objects stay with the CPU that freed them: to get at all of them, packets have to be sent
+// from every CPU.
+void move_to_cpu(std::uint64_t turn) {
   cpu_set_t set;
   CPU_ZERO(&set);
-  CPU_SET(index % std::max(1u, std::thread::hardware_concurrency()), &set);
+  CPU_SET(turn % std::max(1u, std::thread::hardware_concurrency()), &set);
   sched_setaffinity(0, sizeof(set), &set);
 }
 
@@ -95,10 +96,10 @@ bool NetWorker::drain(std::size_t socket) {
 }
 
 void NetWorker::run() {
-  stay_on_cpu(index_);
   const bool ready = open_sockets();
-  for (std::size_t socket = 0; ready && !load_.stopping(); socket = (socket + 1) % kSockets) {
-    if (!drain(socket) || !send_burst(socket)) break;
+  for (std::uint64_t step = 0; ready && !load_.stopping(); ++step) {
+    if (step % kSockets == 0) move_to_cpu(step / kSockets);
+    if (!drain(step % kSockets) || !send_burst(step % kSockets)) break;
     std::this_thread::sleep_for(kStep);
   }
   for (const int fd : sockets_) {

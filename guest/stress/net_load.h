@@ -15,9 +15,12 @@ namespace rig::guest {
 // The size is chosen for where the kernel puts it: headers, payload and the 320 bytes of
 // skb_shared_info need more than 512 and at most 1024 bytes, so the packet's head is a 1024-byte
 // kmalloc object with skb_shared_info at 0x2c0, frag_list at 0x2c8.
+//
+// One worker, not one per CPU: two that meet damaged packets at the same time crash into each
+// other, which garbles the kernel's report and can stop it from finishing its panic.
 class NetWorker {
  public:
-  NetWorker(Load& load, unsigned index) : load_(load), index_(index) {}
+  explicit NetWorker(Load& load) : load_(load) {}
   void run();
 
  private:
@@ -29,7 +32,6 @@ class NetWorker {
   bool drain(std::size_t socket);
 
   Load& load_;
-  unsigned index_;
   std::array<int, kSockets> sockets_{};
   std::array<std::uint64_t, kSockets> queued_{};  // datagrams in each socket
   std::uint64_t sequence_ = 0;
