@@ -26,6 +26,12 @@ struct KernelSpec {
   Entry entry = Entry::kVmlinux;
 };
 
+// The names that `folder` has a description for, sorted.
+std::vector<std::string> kernel_names(const fs::path& folder);
+
+// Is there such a kernel? The error is the one that load_kernel_spec() gives.
+Status check_kernel_name(const std::string& name, const fs::path& folder);
+
 // `name` is "debian-6.1", or "debian-6.1@6.1.0-47" to pin the ABI, or a path to a YAML file.
 // An unknown name is an error that lists the names in `folder`.
 Result<KernelSpec> load_kernel_spec(const std::string& name, const fs::path& folder);

@@ -12,8 +12,8 @@ namespace rig::scenario {
 
 // What the command line narrows the matrix to. An empty list selects all that the scenario has.
 struct Selection {
-  std::vector<std::string> arch, kernel, detector, variant;
-  std::optional<unsigned> repeat;
+  std::vector<std::string> arch = {}, kernel = {}, detector = {}, variant = {};
+  std::optional<unsigned> repeat = {};
 };
 
 // One point of the matrix arch x kernel x detector x variant.

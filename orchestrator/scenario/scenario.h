@@ -51,7 +51,7 @@ struct Expectation {
 
 struct Variant {
   std::string name;
-  fs::path module;                            // folder with a Kbuild, absolute
+  fs::path module;                            // folder with a Kbuild, absolute; may be empty
   std::map<std::string, std::string> params;  // of the module
   bool survives = false;                      // `expect: survive`
 };
@@ -64,14 +64,15 @@ struct Detector {
 };
 
 struct Stress {
-  fs::path program;  // absolute path of its source folder or name under guest/stress
+  fs::path program;  // absolute: ROOT/guest/stress/NAME, which is a folder, NAME.cc or a program
   std::vector<std::string> args;
   std::chrono::seconds duration{20};
 };
 
 struct Timeouts {
   std::chrono::milliseconds boot{60'000};
-  std::chrono::milliseconds crash{40'000};  // from the start of the stress to the crash
+  // From the start of the stress to the crash. Longer than the stress: its default grows with it.
+  std::chrono::milliseconds crash{40'000};
 };
 
 struct Scenario {
@@ -90,8 +91,14 @@ struct Scenario {
   Timeouts timeouts;
 };
 
-// Errors are Blame::kInput and read "file:line:column: what is wrong, did you mean 'x'?".
-// `root` is the repository (or installed share folder) that relative paths start from.
-Result<Scenario> load_scenario(const fs::path& file, const fs::path& root);
+struct LoadOptions {
+  fs::path root = {};  // the repository (or installed share folder) that relative paths start from
+  fs::path kernels = {};                       // where kernel descriptions are; empty: root/kernels
+  std::vector<std::string> report_kinds = {};  // oops::known_kinds(); empty: kinds are not checked
+};
+
+// Errors are Blame::kInput, one line per problem, and read "file:line:column: what is wrong, did
+// you mean 'x'?". What the scenario names must exist: kernels, the module's folder, the program.
+Result<Scenario> load_scenario(const fs::path& file, const LoadOptions& options);
 
 }  // namespace rig::scenario

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "scenario/plan.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace rig::scenario {
+
+std::string Cell::name() const {
+  return fmt::format("{}/{}/{}/{}/{}", scenario->name, to_string(arch), kernel, detector.name,
+                     variant.name);
+}
+
+std::vector<std::string> Cell::cmdline() const {
+  std::vector<std::string> all = scenario->cmdline;
+  all.insert(all.end(), detector.cmdline.begin(), detector.cmdline.end());
+  return all;
+}
+
+Expectation Cell::expectation() const {
+  if (!variant.survives) return detector.expect;
+  Expectation expectation;
+  expectation.survive = true;
+  return expectation;
+}
+
+namespace {
+
+bool contains(const std::vector<std::string>& all, std::string_view name) {
+  return std::find(all.begin(), all.end(), name) != all.end();
+}
+
+void add_once(std::vector<std::string>& all, const std::string& name) {
+  if (!contains(all, name)) all.push_back(name);
+}
+
+// Every selected name must be one that the scenario has.
+Status check_selected(std::string_view what, const std::vector<std::string>& selected,
+                      const std::vector<std::string>& valid, const Scenario& scenario) {
+  for (const std::string& name : selected) {
+    if (contains(valid, name)) continue;
+    return fail(Blame::kInput, "scenario '{}' has no {} '{}'{}", scenario.name, what, name,
+                suggest(name, valid));
+  }
+  return {};
+}
+
+// "debian-6.1@6.1.0-47" is a build of "debian-6.1".
+std::string_view base_name(std::string_view kernel) {
+  return kernel.substr(0, kernel.rfind('@'));
+}
+
+const std::string& kernel_of(const Scenario& scenario, const Detector& detector) {
+  return detector.kernel ? *detector.kernel : scenario.kernel;
+}
+
+// Does a detector run on a kernel that the user asked for? Always on another build of its own
+// kernel. A detector that names its kernel needs it (KASAN is compiled in); the others take any
+// kernel that is not such a detector's.
+bool runs_on(const Scenario& scenario, const Detector& detector, std::string_view kernel) {
+  if (base_name(kernel) == base_name(kernel_of(scenario, detector))) return true;
+  if (detector.kernel) return false;
+  return std::none_of(scenario.detectors.begin(), scenario.detectors.end(), [&](const Detector& d) {
+    return d.kernel && base_name(*d.kernel) == base_name(kernel);
+  });
+}
+
+bool runs_on_some(const Scenario& scenario, const Selection& selection, std::string_view kernel) {
+  return std::any_of(scenario.detectors.begin(), scenario.detectors.end(), [&](const Detector& d) {
+    return (selection.detector.empty() || contains(selection.detector, d.name)) &&
+           runs_on(scenario, d, kernel);
+  });
+}
+
+// The kernels to run, in order, or an error for one on which none of the detectors can run.
+Result<std::vector<std::string>> kernels_to_run(const Scenario& scenario,
+                                                const Selection& selection) {
+  std::vector<std::string> kernels;
+  for (const std::string& kernel : selection.kernel) {
+    if (kernel.empty()) return fail(Blame::kInput, "an empty name of a kernel");
+    if (!runs_on_some(scenario, selection, kernel)) {
+      return fail_hint(Blame::kInput, "a detector that names its kernel runs on no other",
+                       "scenario '{}': no selected detector runs on kernel '{}'", scenario.name,
+                       kernel);
+    }
+    add_once(kernels, kernel);
+  }
+  if (!selection.kernel.empty()) return kernels;
+  for (const Detector& detector : scenario.detectors) {
+    add_once(kernels, kernel_of(scenario, detector));
+  }
+  return kernels;
+}
+
+bool on_kernel(const Scenario& scenario, const Selection& selection, const Detector& detector,
+               const std::string& kernel) {
+  return selection.kernel.empty() ? kernel_of(scenario, detector) == kernel
+                                  : runs_on(scenario, detector, kernel);
+}
+
+Status check_selection(const Scenario& scenario, const Selection& selection) {
+  std::vector<std::string> archs, detectors, variants;
+  for (const Arch arch : scenario.arch) archs.emplace_back(to_string(arch));
+  for (const Detector& detector : scenario.detectors) detectors.push_back(detector.name);
+  for (const Variant& variant : scenario.variants) variants.push_back(variant.name);
+  RIG_TRY(check_selected("arch", selection.arch, archs, scenario));
+  RIG_TRY(check_selected("detector", selection.detector, detectors, scenario));
+  RIG_TRY(check_selected("variant", selection.variant, variants, scenario));
+  if (selection.repeat == 0u) return fail(Blame::kInput, "repeat must be at least 1");
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<Cell>> plan(std::shared_ptr<const Scenario> scenario,
+                               const Selection& selection) {
+  RIG_TRY(check_selection(*scenario, selection));
+  RIG_ASSIGN(const auto kernels, kernels_to_run(*scenario, selection));
+  const auto is_selected = [](const std::vector<std::string>& names, std::string_view name) {
+    return names.empty() || contains(names, name);
+  };
+  std::vector<Cell> cells;
+  for (const Arch arch : scenario->arch) {
+    if (!is_selected(selection.arch, to_string(arch))) continue;
+    for (const std::string& kernel : kernels) {
+      for (const Detector& detector : scenario->detectors) {
+        if (!is_selected(selection.detector, detector.name)) continue;
+        if (!on_kernel(*scenario, selection, detector, kernel)) continue;
+        for (const Variant& variant : scenario->variants) {
+          if (!is_selected(selection.variant, variant.name)) continue;
+          cells.push_back({.scenario = scenario,
+                           .arch = arch,
+                           .kernel = kernel,
+                           .detector = detector,
+                           .variant = variant,
+                           .repeat = selection.repeat.value_or(scenario->repeat)});
+        }
+      }
+    }
+  }
+  return cells;
+}
+
+}  // namespace rig::scenario

@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: Apache-2.0
+// load_scenario(): the strict schema. docs/SCENARIOS.md describes every key; change both together.
+#include <algorithm>
+#include <array>
+
+#include "base/text.h"
+#include "scenario/kernel_spec.h"
+#include "scenario/scenario.h"
+#include "scenario/schema_reader.h"
+#include "scenario/signature_reader.h"
+#include "scenario/units.h"
+
+namespace rig::scenario {
+
+namespace {
+
+constexpr std::uint64_t kMinMemory = 64u << 20;
+constexpr std::uint64_t kMaxMemory = std::uint64_t{1} << 40;
+constexpr std::size_t kMaxDisks = 16;
+constexpr std::chrono::seconds kAfterStress{20};
+
+// What exists beside `path`, spelled as `written` is: candidates for "did you mean".
+std::vector<std::string> siblings(const fs::path& path, const std::string& written) {
+  std::vector<std::string> names;
+  std::error_code error;
+  const fs::path parent = fs::path(written).parent_path();
+  for (fs::directory_iterator it(path.parent_path(), error), end; !error && it != end;
+       it.increment(error)) {
+    fs::path name = it->path().filename();
+    if (name.extension() == ".cc" || name.extension() == ".c") name.replace_extension();
+    names.push_back((parent / name).string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+class ScenarioReader {
+ public:
+  ScenarioReader(const LoadOptions& options, Problems& problems)
+      : options_(options),
+        kernels_(options.kernels.empty() ? options.root / "kernels" : options.kernels),
+        problems_(problems) {}
+
+  Scenario read(const Node& root);
+
+ private:
+  void read_head(MapReader& map);
+  void read_arch(const Node& node);
+  void read_guest(const Node& node);
+  void read_disks(const Node& node);
+  void read_detectors(const Node* node);
+  void read_variants(const Node& node);
+  Variant read_variant(const Field& entry);
+  void read_params(const Node& node, Variant& variant);
+  void read_stress(const Node& node);
+  void read_timeouts(const Node* node);
+  void read_expectations(const Node* node, Mark place);
+  void check_variants(const Node& node);
+
+  std::string read_kernel(const Node& node);
+  std::vector<std::string> read_cmdline(const Node& node);
+  std::vector<std::string> read_words(const Node& node, std::string_view what,
+                                      std::string_view example);
+  std::optional<fs::path> read_path(const Node& node, std::string_view what);
+
+  const LoadOptions& options_;
+  const fs::path kernels_;
+  Problems& problems_;
+  Scenario scenario_;
+};
+
+Scenario ScenarioReader::read(const Node& root) {
+  MapReader map(root, "the scenario", problems_);
+  read_head(map);
+  if (const Node* node = map.require("arch")) read_arch(*node);
+  if (const Node* node = map.require("kernel")) scenario_.kernel = read_kernel(*node);
+  if (const Node* node = map.find("guest")) read_guest(*node);
+  if (const Node* node = map.find("cmdline")) scenario_.cmdline = read_cmdline(*node);
+  read_detectors(map.find("detectors"));
+  const Node* variants = map.require("variants");
+  if (variants != nullptr) read_variants(*variants);
+  if (const Node* node = map.find("stress")) read_stress(*node);
+  if (const Node* node = map.find("repeat")) {
+    scenario_.repeat =
+        static_cast<unsigned>(read_number(*node, "'repeat'", problems_, 1, 10'000).value_or(1));
+  }
+  read_timeouts(map.find("timeouts"));
+  read_expectations(map.find("expect"), root.mark);
+  if (variants != nullptr) check_variants(*variants);
+  map.finish();
+  return std::move(scenario_);
+}
+
+void ScenarioReader::read_head(MapReader& map) {
+  if (const Node* node = map.require("name")) {
+    scenario_.name = read_name(*node, "'name'", problems_).value_or("");
+  }
+  if (const Node* node = map.require("summary")) {
+    scenario_.summary = read_text(*node, "'summary'", problems_).value_or("");
+  }
+  if (const Node* node = map.find("origin")) {
+    scenario_.origin = read_text(*node, "'origin'", problems_).value_or("");
+  }
+}
+
+void ScenarioReader::read_arch(const Node& node) {
+  static const std::array<std::string, 2> kArchs = {"x86_64", "arm64"};
+  const auto items = read_list(node, "'arch'", "[x86_64]", problems_);
+  if (node.kind == Node::Kind::kList && items.empty()) {
+    problems_.add(node.mark, "'arch' is empty: there would be nothing to run");
+  }
+  for (const Node& item : items) {
+    if (item.text == "amd64" || item.text == "aarch64") {
+      problems_.add(item.mark, fmt::format("arch '{}' is called '{}' here", item.text,
+                                           item.text == "amd64" ? "x86_64" : "arm64"));
+      continue;
+    }
+    const auto name = read_choice(item, "arch", kArchs, problems_);
+    const auto arch = name ? parse_arch(*name) : std::nullopt;
+    if (!arch) continue;
+    auto& all = scenario_.arch;
+    if (std::find(all.begin(), all.end(), *arch) != all.end()) {
+      problems_.add(item.mark, fmt::format("arch '{}' is given twice", *name));
+    } else {
+      all.push_back(*arch);
+    }
+  }
+}
+
+std::string ScenarioReader::read_kernel(const Node& node) {
+  const auto name = read_text(node, "'kernel'", problems_);
+  if (!name) return {};
+  if (const Status status = check_kernel_name(*name, kernels_); !status) {
+    problems_.add(node.mark, status.error().message());
+  }
+  return *name;
+}
+
+void ScenarioReader::read_guest(const Node& node) {
+  MapReader map(node, "'guest'", problems_);
+  if (const Node* memory = map.find("memory")) {
+    const auto bytes = read_bytes(*memory, "'memory'", problems_);
+    if (bytes && (*bytes < kMinMemory || *bytes > kMaxMemory)) {
+      problems_.add(memory->mark,
+                    fmt::format("'memory' must be from 64M to 1024G, found {}", memory->text));
+    }
+    scenario_.guest.memory_bytes = bytes.value_or(scenario_.guest.memory_bytes);
+  }
+  if (const Node* cpus = map.find("cpus")) {
+    scenario_.guest.cpus =
+        static_cast<unsigned>(read_number(*cpus, "'cpus'", problems_, 1, 255).value_or(1));
+  }
+  if (const Node* disks = map.find("disks")) read_disks(*disks);
+  map.finish();
+}
+
+void ScenarioReader::read_disks(const Node& node) {
+  const auto items = read_list(node, "'disks'", "[{size: 64M}]", problems_);
+  if (items.size() > kMaxDisks) {
+    problems_.add(node.mark,
+                  fmt::format("a guest can have {} disks, found {}", kMaxDisks, items.size()));
+  }
+  for (const Node& item : items) {
+    MapReader map(item, "the disk", problems_);
+    if (const Node* size = map.require("size")) {
+      const auto bytes = read_bytes(*size, "'size'", problems_);
+      if (bytes && (*bytes == 0 || *bytes % 512 != 0)) {
+        problems_.add(size->mark, fmt::format("a disk's 'size' must be a multiple of 512 bytes, "
+                                              "found {}",
+                                              size->text));
+      }
+      scenario_.guest.disks.push_back({bytes.value_or(0)});
+    }
+    map.finish();
+  }
+}
+
+std::vector<std::string> ScenarioReader::read_words(const Node& node, std::string_view what,
+                                                    std::string_view example) {
+  std::vector<std::string> words;
+  for (const Node& item : read_list(node, what, example, problems_)) {
+    if (auto word = read_text(item, fmt::format("an item of {}", what), problems_)) {
+      words.push_back(std::move(*word));
+    }
+  }
+  return words;
+}
+
+// Blanks separate the kernel's parameters, except between double quotes.
+std::vector<std::string> ScenarioReader::read_cmdline(const Node& node) {
+  for (const Node& item : node.items) {
+    bool in_quotes = false;
+    for (const char c : item.text) {
+      if (c == '"') in_quotes = !in_quotes;
+      const bool ends = c == '\n' || c == '\t' || c == ' ';
+      if (c == '\n' || (ends && !in_quotes)) {
+        problems_.add(item.mark, fmt::format("a kernel parameter has no blanks: write {} as "
+                                             "separate items",
+                                             shown(item.text)));
+        break;
+      }
+    }
+  }
+  return read_words(node, "'cmdline'", "[oops=panic, slab_nomerge]");
+}
+
+void ScenarioReader::read_detectors(const Node* node) {
+  if (node == nullptr) {
+    scenario_.detectors.push_back({.name = "none", .kernel = {}, .cmdline = {}, .expect = {}});
+    return;
+  }
+  for (const Field& entry : read_named(*node, "'detectors'", problems_)) {
+    Node key;
+    key.kind = Node::Kind::kScalar;
+    key.mark = entry.mark;
+    key.text = entry.key;
+    Detector detector;
+    detector.name = read_name(key, "detector", problems_).value_or(entry.key);
+    MapReader map(entry.value, fmt::format("detector {}", shown(entry.key)), problems_);
+    if (const Node* cmdline = map.find("cmdline")) detector.cmdline = read_cmdline(*cmdline);
+    if (const Node* kernel = map.find("kernel")) detector.kernel = read_kernel(*kernel);
+    map.finish();
+    scenario_.detectors.push_back(std::move(detector));
+  }
+}
+
+void ScenarioReader::read_variants(const Node& node) {
+  for (const Field& entry : read_named(node, "'variants'", problems_)) {
+    scenario_.variants.push_back(read_variant(entry));
+  }
+}
+
+Variant ScenarioReader::read_variant(const Field& entry) {
+  static const std::array<std::string, 1> kExpect = {"survive"};
+  Node key;
+  key.kind = Node::Kind::kScalar;
+  key.mark = entry.mark;
+  key.text = entry.key;
+  Variant variant;
+  variant.name = read_name(key, "variant", problems_).value_or(entry.key);
+  MapReader map(entry.value, fmt::format("variant {}", shown(entry.key)), problems_);
+  if (const Node* module = map.find("module")) {
+    if (const auto path = read_path(*module, "module")) {
+      std::error_code error;
+      if (!fs::exists(*path / "Kbuild", error) && !fs::exists(*path / "Makefile", error)) {
+        problems_.add(module->mark,
+                      fmt::format("module {} has no Kbuild: it must be the folder of an external "
+                                  "module",
+                                  shown(module->text)));
+      }
+      variant.module = *path;
+    }
+  }
+  if (const Node* params = map.find("params")) {
+    read_params(*params, variant);
+    if (map.find("module") == nullptr) {
+      problems_.add(params->mark, "'params' are of a module, but there is no 'module'");
+    }
+  }
+  if (const Node* expect = map.find("expect")) {
+    variant.survives = read_choice(*expect, "expectation", kExpect, problems_).has_value();
+  }
+  map.finish();
+  return variant;
+}
+
+void ScenarioReader::read_params(const Node& node, Variant& variant) {
+  if (node.kind == Node::Kind::kMap && node.entries.empty()) return;
+  for (const Field& entry : read_named(node, "'params'", problems_)) {
+    auto value = read_text(entry.value, shown(entry.key), problems_);
+    if (!is_name(entry.key)) {
+      problems_.add(entry.mark, fmt::format("{} is no name of a parameter", shown(entry.key)));
+    }
+    if (!value) continue;
+    if (value->find_first_of(" \t\n\"") != std::string::npos) {
+      problems_.add(entry.value.mark, fmt::format("a module parameter's value has no blanks and no "
+                                                  "quotes, found {}",
+                                                  shown(*value)));
+    }
+    variant.params.emplace(entry.key, std::move(*value));
+  }
+}
+
+// A path of the file, absolute; a problem when there is nothing (nor NAME.cc, NAME.c for a
+// program).
+std::optional<fs::path> ScenarioReader::read_path(const Node& node, std::string_view what) {
+  const auto text = read_text(node, fmt::format("'{}'", what), problems_);
+  if (!text) return std::nullopt;
+  std::error_code error;
+  const fs::path path = fs::absolute(options_.root / *text, error).lexically_normal();
+  const std::string base = path.string();
+  const bool is_source = what == "program" && (fs::is_regular_file(base + ".cc", error) ||
+                                               fs::is_regular_file(base + ".c", error));
+  if (is_source || fs::exists(path, error)) return path;
+  const auto near = nearest(*text, siblings(path, *text));
+  problems_.add(node.mark, fmt::format("{} {} does not exist{}", what, shown(*text),
+                                       near ? fmt::format(", did you mean '{}'?", *near) : ""));
+  return std::nullopt;
+}
+
+void ScenarioReader::read_stress(const Node& node) {
+  Stress stress;
+  MapReader map(node, "'stress'", problems_);
+  if (const Node* program = map.require("program")) {
+    stress.program = read_path(*program, "program").value_or(fs::path());
+  }
+  if (const Node* args = map.find("args")) stress.args = read_words(*args, "'args'", "[--fast]");
+  if (const Node* seconds = map.find("seconds")) {
+    const auto count = read_number(*seconds, "'seconds'", problems_, 1, 86'400);
+    if (count) stress.duration = std::chrono::seconds(static_cast<std::int64_t>(*count));
+  }
+  map.finish();
+  scenario_.stress = std::move(stress);
+}
+
+void ScenarioReader::read_timeouts(const Node* node) {
+  const auto load = scenario_.stress ? scenario_.stress->duration : std::chrono::seconds(0);
+  Timeouts& timeouts = scenario_.timeouts;
+  timeouts.crash = std::max<std::chrono::milliseconds>(timeouts.crash, load + kAfterStress);
+  if (node == nullptr) return;
+  MapReader map(*node, "'timeouts'", problems_);
+  if (const Node* boot = map.find("boot")) {
+    timeouts.boot = read_duration(*boot, "'boot'", problems_).value_or(timeouts.boot);
+  }
+  if (const Node* crash = map.find("crash")) {
+    timeouts.crash = read_duration(*crash, "'crash'", problems_).value_or(timeouts.crash);
+    if (timeouts.crash <= load) {
+      problems_.add(crash->mark, fmt::format("'crash' ({}) must be longer than the stress ({}s), "
+                                             "or no variant could survive it",
+                                             crash->text, load.count()));
+    }
+  }
+  map.finish();
+}
+
+void ScenarioReader::read_expectations(const Node* node, Mark place) {
+  std::vector<std::string> names;
+  for (const Detector& detector : scenario_.detectors) names.push_back(detector.name);
+  const bool crashes = std::any_of(scenario_.variants.begin(), scenario_.variants.end(),
+                                   [](const Variant& variant) { return !variant.survives; });
+  if (node == nullptr) {
+    if (crashes) problems_.add(place, "the scenario has no 'expect', but a variant must crash");
+    return;
+  }
+  std::vector<std::string> expected;
+  for (const Field& entry : read_named(*node, "'expect'", problems_)) {
+    const auto expectation =
+        read_expectation(entry.value, entry.key, options_.report_kinds, problems_);
+    const auto at = std::find(names.begin(), names.end(), entry.key);
+    if (at == names.end()) {
+      if (names.empty()) continue;  // told already
+      problems_.add(entry.mark, fmt::format("unknown detector {} in 'expect'{}", shown(entry.key),
+                                            suggest(entry.key, names)));
+      continue;
+    }
+    expected.push_back(entry.key);
+    scenario_.detectors[static_cast<std::size_t>(at - names.begin())].expect = expectation;
+  }
+  for (const std::string& name : names) {
+    if (!crashes || std::find(expected.begin(), expected.end(), name) != expected.end()) continue;
+    problems_.add(node->mark, fmt::format("'expect' has no entry for detector '{}'", name));
+  }
+}
+
+// Something must be injected, or there is no experiment.
+void ScenarioReader::check_variants(const Node& node) {
+  if (scenario_.stress) return;
+  for (const Field& entry : node.entries) {
+    const auto& fields = entry.value.entries;
+    const bool has_module = std::any_of(fields.begin(), fields.end(),
+                                        [](const Field& each) { return each.key == "module"; });
+    if (has_module) continue;
+    problems_.add(entry.mark, fmt::format("variant {} injects nothing: give it a 'module', or the "
+                                          "scenario a 'stress'",
+                                          shown(entry.key)));
+  }
+}
+
+}  // namespace
+
+Result<Scenario> load_scenario(const fs::path& file, const LoadOptions& options) {
+  std::error_code error;
+  if (fs::is_directory(file, error)) {
+    return fail(Blame::kInput, "{} is a folder, not a scenario", file.string());
+  }
+  RIG_ASSIGN(const std::string text, read_file(file, kMaxYamlBytes));
+  RIG_ASSIGN(const Node root, parse_yaml(text, file.string()));
+  Problems problems(file.string());
+  Scenario scenario = ScenarioReader(options, problems).read(root);
+  RIG_TRY(problems.status());
+  scenario.file = file;
+  return scenario;
+}
+
+}  // namespace rig::scenario

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "scenario/signature_reader.h"
+
+#include <algorithm>
+#include <array>
+
+#include "scenario/cache_name.h"
+#include "scenario/units.h"
+
+namespace rig::scenario {
+
+namespace {
+
+// A single word: names of functions and caches as the kernel prints them.
+std::optional<std::string> read_word(const Node& node, std::string_view what, Problems& problems) {
+  auto text = read_text(node, what, problems);
+  if (!text || text->find_first_of(" \t\n") == std::string::npos) return text;
+  problems.add(node.mark, fmt::format("{} must be one word, found {}", what, shown(*text)));
+  return std::nullopt;
+}
+
+std::optional<std::string> read_function(const Node& node, Problems& problems) {
+  auto function = read_word(node, "'function'", problems);
+  if (!function || function->find('+') == std::string::npos) return function;
+  problems.add(node.mark, fmt::format("'function' is compared without offset: write '{}'",
+                                      function->substr(0, function->find('+'))));
+  return std::nullopt;
+}
+
+ReportPredicate read_report(const Node& node, std::span<const std::string> kinds,
+                            Problems& problems) {
+  static const std::array<std::string, 3> kAccesses = {"read", "write", "execute"};
+  ReportPredicate report;
+  MapReader map(node, "the report", problems);
+  if (const Node* kind = map.find("kind")) {
+    report.kind = kinds.empty() ? read_name(*kind, "'kind'", problems)
+                                : read_choice(*kind, "report kind", kinds, problems);
+  }
+  if (const Node* address = map.find("address")) {
+    report.address = read_number(*address, "'address'", problems);
+  }
+  if (const Node* function = map.find("function")) {
+    report.function = read_function(*function, problems);
+  }
+  if (const Node* access = map.find("access")) {
+    report.access = read_choice(*access, "access", kAccesses, problems);
+  }
+  if (const Node* cache = map.find("cache")) report.cache = read_word(*cache, "'cache'", problems);
+  map.finish();
+  if (node.kind != Node::Kind::kScalar && node.entries.empty()) {
+    problems.add(node.mark, "an empty report would accept any crash: give at least its 'kind'");
+  }
+  return report;
+}
+
+// The numbers of an object predicate must fit each other and the cache's objects.
+void check_object(const ObjectPredicate& object, Mark mark, Problems& problems) {
+  if (object.size < 8 && (object.holds >> (8 * object.size)) != 0) {
+    problems.add(mark, fmt::format("'holds' {:#x} does not fit in 'size' {} (bytes)", object.holds,
+                                   object.size));
+  }
+  const auto limit = object.cache ? kmalloc_object_size(*object.cache) : std::nullopt;
+  constexpr std::uint64_t kLargestObject = 4u << 20;
+  const std::uint64_t end = limit.value_or(kLargestObject);
+  if (object.offset <= end && object.size <= end - object.offset) return;
+  problems.add(mark, fmt::format("{} bytes at offset {:#x} lie beyond an object of {} ({} bytes)",
+                                 object.size, object.offset,
+                                 object.cache ? *object.cache : "any cache", end));
+}
+
+ObjectPredicate read_object(const Node& node, Problems& problems) {
+  ObjectPredicate object;
+  MapReader map(node, "the object", problems);
+  bool whole = true;
+  const auto number = [&](const Node* value, std::string_view what, auto& target) {
+    if (value == nullptr) return;
+    const auto read = read_number(*value, what, problems);
+    whole = whole && read.has_value();
+    if (read) target = static_cast<std::decay_t<decltype(target)>>(*read);
+  };
+  const Node* holds = map.require("holds");
+  number(holds, "'holds'", object.holds);
+  if (const Node* size = map.find("size")) {
+    std::uint64_t bytes = 8;
+    number(size, "'size'", bytes);
+    if (bytes != 1 && bytes != 2 && bytes != 4 && bytes != 8) {
+      problems.add(size->mark, fmt::format("'size' must be 1, 2, 4 or 8 (bytes), found {}", bytes));
+      whole = false;
+    } else {
+      object.size = static_cast<unsigned>(bytes);
+    }
+  }
+  number(map.find("offset"), "'offset'", object.offset);
+  if (const Node* cache = map.find("cache")) object.cache = read_word(*cache, "'cache'", problems);
+  map.finish();
+  if (holds != nullptr && whole) check_object(object, holds->mark, problems);
+  return object;
+}
+
+}  // namespace
+
+Expectation read_expectation(const Node& node, const std::string& detector,
+                             std::span<const std::string> report_kinds, Problems& problems) {
+  Expectation expectation;
+  MapReader map(node, fmt::format("the expectation of detector '{}'", detector), problems);
+  const Node* report = map.find("report");
+  const Node* object = map.find("object");
+  if (report != nullptr) expectation.report = read_report(*report, report_kinds, problems);
+  if (object != nullptr) expectation.object = read_object(*object, problems);
+  map.finish();
+  if (node.kind != Node::Kind::kScalar && node.entries.empty()) {
+    problems.add(
+        node.mark,
+        fmt::format("detector '{}' expects nothing: give a 'report' or an 'object'", detector));
+  }
+  return expectation;
+}
+
+}  // namespace rig::scenario

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include "scenario/plan.h"
+
+namespace rig::scenario {
+namespace {
+
+// x86_64 and arm64; none on debian-6.1, kasan on its own kernel; faulty and fixed.
+std::shared_ptr<Scenario> sample() {
+  auto s = std::make_shared<Scenario>();
+  s->name = "late";
+  s->arch = {Arch::kX86_64, Arch::kArm64};
+  s->kernel = "debian-6.1";
+  s->cmdline = {"oops=panic", "slab_nomerge"};
+  Expectation expect;
+  expect.report.emplace();
+  expect.report->kind = "null-deref";
+  s->detectors = {{.name = "none", .kernel = {}, .cmdline = {}, .expect = expect},
+                  {.name = "kasan",
+                   .kernel = "debian-6.1-kasan",
+                   .cmdline = {"oops=panic", "kasan.fault=panic"},
+                   .expect = expect}};
+  s->variants = {{.name = "faulty", .module = {}, .params = {}, .survives = false},
+                 {.name = "fixed", .module = {}, .params = {}, .survives = true}};
+  s->repeat = 3;
+  return s;
+}
+
+std::vector<std::string> names(const Selection& selection) {
+  const auto cells = plan(sample(), selection);
+  if (!cells) return {cells.error().message()};
+  std::vector<std::string> all;
+  for (const Cell& cell : *cells) all.push_back(cell.name());
+  return all;
+}
+
+std::string error(const Selection& selection) {
+  const auto cells = plan(sample(), selection);
+  if (cells) return "no error";
+  EXPECT_EQ(cells.error().blame, Blame::kInput);
+  return cells.error().message();
+}
+
+using Names = std::vector<std::string>;
+
+TEST(Plan, WithoutSelectionEveryCellIsThereOnce) {
+  EXPECT_EQ(names({}),
+            (Names{"late/x86_64/debian-6.1/none/faulty", "late/x86_64/debian-6.1/none/fixed",
+                   "late/x86_64/debian-6.1-kasan/kasan/faulty",
+                   "late/x86_64/debian-6.1-kasan/kasan/fixed", "late/arm64/debian-6.1/none/faulty",
+                   "late/arm64/debian-6.1/none/fixed", "late/arm64/debian-6.1-kasan/kasan/faulty",
+                   "late/arm64/debian-6.1-kasan/kasan/fixed"}));
+}
+
+TEST(Plan, SelectionNarrowsEveryAxisAndKeepsTheScenariosOrder) {
+  EXPECT_EQ(names({.arch = {"x86_64"}, .detector = {"none"}, .variant = {"fixed", "faulty"}}),
+            (Names{"late/x86_64/debian-6.1/none/faulty", "late/x86_64/debian-6.1/none/fixed"}));
+}
+
+TEST(Plan, NameSelectedTwiceRunsOnce) {
+  EXPECT_EQ(names({.arch = {"arm64", "arm64"},
+                   .kernel = {"debian-6.1", "debian-6.1"},
+                   .detector = {"none", "none"},
+                   .variant = {"fixed", "fixed"}}),
+            Names{"late/arm64/debian-6.1/none/fixed"});
+}
+
+TEST(Plan, UnknownNamesAreRefusedWithTheNearest) {
+  EXPECT_EQ(error({.arch = {"arm46"}}),
+            "scenario 'late' has no arch 'arm46', did you mean 'arm64'?");
+  EXPECT_EQ(error({.detector = {"kasn"}}),
+            "scenario 'late' has no detector 'kasn', did you mean 'kasan'?");
+  EXPECT_EQ(error({.variant = {"broken"}}),
+            "scenario 'late' has no variant 'broken'; valid: faulty, fixed");
+}
+
+TEST(Plan, SelectedKernelReplacesTheScenarios) {
+  EXPECT_EQ(names({.arch = {"x86_64"}, .kernel = {"debian-6.6"}, .variant = {"fixed"}}),
+            Names{"late/x86_64/debian-6.6/none/fixed"});
+}
+
+TEST(Plan, SeveralBuildsOfOneKernelRunSideBySide) {
+  EXPECT_EQ(names({.arch = {"x86_64"},
+                   .kernel = {"debian-6.1@6.1.0-47", "debian-6.1@6.1.0-50"},
+                   .variant = {"faulty"}}),
+            (Names{"late/x86_64/debian-6.1@6.1.0-47/none/faulty",
+                   "late/x86_64/debian-6.1@6.1.0-50/none/faulty"}));
+}
+
+TEST(Plan, DetectorThatNamesItsKernelRunsOnItsBuildsOnly) {
+  EXPECT_EQ(
+      names({.arch = {"x86_64"}, .kernel = {"debian-6.1-kasan@6.1.0-47"}, .variant = {"faulty"}}),
+      Names{"late/x86_64/debian-6.1-kasan@6.1.0-47/kasan/faulty"});
+  EXPECT_NE(
+      error({.kernel = {"debian-6.6"}, .detector = {"kasan"}}).find("runs on kernel 'debian-6.6'"),
+      std::string::npos);
+}
+
+TEST(Plan, RepeatOfTheSelectionWins) {
+  const auto by_scenario = plan(sample(), {});
+  ASSERT_TRUE(by_scenario);
+  EXPECT_EQ(by_scenario->front().repeat, 3u);
+  const auto by_user = plan(sample(), {.repeat = 7});
+  ASSERT_TRUE(by_user);
+  EXPECT_EQ(by_user->front().repeat, 7u);
+  EXPECT_EQ(error({.repeat = 0}), "repeat must be at least 1");
+}
+
+TEST(Cell, CommandLineIsTheScenariosThenTheDetectorsWithRepetitionsKept) {
+  const auto cells = plan(sample(), {.detector = {"kasan"}});
+  ASSERT_TRUE(cells);
+  EXPECT_EQ(cells->front().cmdline(),
+            (Names{"oops=panic", "slab_nomerge", "oops=panic", "kasan.fault=panic"}));
+}
+
+TEST(Cell, SurvivingVariantExpectsNoCrash) {
+  const auto cells = plan(sample(), {.detector = {"none"}});
+  ASSERT_TRUE(cells);
+  EXPECT_FALSE(cells->at(0).expectation().survive);
+  EXPECT_TRUE(cells->at(0).expectation().report);
+  EXPECT_TRUE(cells->at(1).expectation().survive);
+  EXPECT_FALSE(cells->at(1).expectation().report);
+}
+
+}  // namespace
+}  // namespace rig::scenario
