@@ -27,7 +27,9 @@
 // Unsolicited, from the agent: a Hello whenever the host opens the port, and a Heartbeat every
 // kHeartbeatPeriod, dropped while the host does not read.
 //
-// A Hello with id 0 starts a conversation: requests made before it are forgotten, programs run on.
+// A Hello with id 0 starts a conversation: requests made before it are forgotten, but programs run
+// on and keep their ids; their output and end wait for the host. After a stream that is no frame
+// the agent sends Done(EPROTO) with id 0 and listens no more until the port is opened anew.
 #pragma once
 
 #include <chrono>
@@ -59,7 +61,8 @@ inline constexpr char kWorkFdVariable[] = "CRASHRIG_WORK_FD";
 inline constexpr std::size_t kWorkPageSize = 4096;
 
 // The initramfs: kernel modules to load before the port is opened, one per line, in dependency
-// order: the absolute path of the file, then its parameters. '#' starts a comment.
+// order: the absolute path of the file, then its parameters. Lines that start with '#' are
+// comments.
 inline constexpr char kModuleListPath[] = "/lib/crashrig/modules.load";
 
 enum class MessageType : std::uint16_t {

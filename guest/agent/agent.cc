@@ -41,6 +41,7 @@ void Agent::run() {
     if (channel_.connect()) start_conversation();
     beat();
     pump_files();
+    pump_outputs();
     retire_programs();
     channel_.flush();
     wait_for_events();
@@ -65,15 +66,17 @@ void Agent::beat() {
   if (channel_.has_room()) channel_.send(0, heartbeat);
 }
 
-std::uint64_t Agent::next_deadline_ns() const {
+// How long nothing needs to be done unless a descriptor says so.
+int Agent::idle_ms() const {
+  if (channel_.has_room() && !outgoing_.empty()) return 0;
+  const std::uint64_t now = boot_time_ns();
   std::uint64_t deadline = next_beat_ns_;
-  if (!channel_.connected()) deadline = std::min(deadline, boot_time_ns() + kSearchNs);
+  if (!channel_.connected()) deadline = std::min(deadline, now + kSearchNs);
   for (const auto& program : programs_) deadline = std::min(deadline, program->deadline_ns());
-  return deadline;
+  return deadline <= now ? 0 : static_cast<int>((deadline - now) / kNsPerMs + 1);
 }
 
-// Waits for the next deadline or for whatever can be handled now, and handles what came by
-// descriptor.
+// Waits for the next deadline or for something to do, and takes the host's requests.
 void Agent::wait_for_events() {
   const bool room = channel_.has_room();
   std::vector<pollfd> fds;
@@ -88,15 +91,8 @@ void Agent::wait_for_events() {
       fds.push_back({.fd = room ? program->output_fd(i) : -1, .events = POLLIN, .revents = 0});
     }
   }
-  const std::uint64_t now = boot_time_ns();
-  const std::uint64_t deadline = std::max(next_deadline_ns(), now);
-  const bool more_to_send = room && !outgoing_.empty();
-  const int timeout_ms = more_to_send ? 0
-                                      : static_cast<int>(std::min<std::uint64_t>(
-                                            (deadline - now) / kNsPerMs + 1, kBeatNs / kNsPerMs));
-  if (poll(fds.data(), fds.size(), timeout_ms) <= 0) return;
+  if (poll(fds.data(), fds.size(), idle_ms()) <= 0) return;
 
-  if (room) pump_outputs();
   if ((fds[1].revents & POLLIN) != 0) handle_requests();
 }
 
@@ -141,12 +137,15 @@ void Agent::pump_outputs() {
 }
 
 void Agent::pump_output(Program& program, std::size_t index) {
+  // What the host does not read stays in the pipe, and in the end the program waits.
   if (program.output_fd(index) < 0 || !channel_.has_room()) return;
   Output output{.descriptor = index + 1, .bytes = program.read_output(index)};
   if (!output.bytes.empty()) channel_.send(program.id(), output);
 }
 
+// A result waits for the host, as output does.
 void Agent::retire_programs() {
+  if (!channel_.connected()) return;
   std::erase_if(programs_, [this](const std::unique_ptr<Program>& program) {
     if (!program->finished()) return false;
     channel_.send(program->id(), program->result());

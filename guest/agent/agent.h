@@ -54,7 +54,7 @@ class Agent {
   void handle(std::uint32_t id, const KillProgram& request);
   void handle(std::uint32_t id, const PowerOff& request);
 
-  std::uint64_t next_deadline_ns() const;
+  int idle_ms() const;
 
   std::vector<std::string> module_errors_;
   UniqueFd child_events_;

@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <memory>
+#include <utility>
 
 #include "guest/agent/files.h"
 
@@ -44,7 +45,9 @@ void Channel::open_port() {
   const std::string path = find_port();
   if (path.empty()) return;
   port_.reset(open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
-  if (!port_.valid()) log(failure(errno, "open", path).what);
+  if (!port_.valid() && !std::exchange(open_failure_logged_, true)) {
+    log(failure(errno, "open", path).what);
+  }
 }
 
 void Channel::hang_up() {

@@ -51,6 +51,7 @@ class Channel {
 
   UniqueFd port_;
   bool connected_ = false;
+  bool open_failure_logged_ = false;
   bool error_reported_ = false;
   FrameDecoder decoder_;
   std::string output_;

@@ -144,11 +144,12 @@ Program::Program(std::uint32_t id, const RunProgram& request, int work_fd, Done&
 }
 
 std::string Program::read_output(std::size_t index) {
-  std::string bytes(kMaxChunk, '\0');
-  const ssize_t got = read(outputs_[index].get(), bytes.data(), bytes.size());
-  bytes.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
-  if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) outputs_[index].reset();
-  return bytes;
+  static char buffer[kMaxChunk];
+  const ssize_t got = read(outputs_[index].get(), buffer, sizeof(buffer));
+  if (got > 0) return std::string(buffer, static_cast<std::size_t>(got));
+  const bool waiting = got < 0 && (errno == EAGAIN || errno == EINTR);
+  if (!waiting || drained_) outputs_[index].reset();
+  return {};
 }
 
 Done Program::signal(int number) {
@@ -160,7 +161,7 @@ Done Program::signal(int number) {
 void Program::on_deadline() {
   deadline_ns_ = UINT64_MAX;
   if (reaped_) {
-    for (UniqueFd& output : outputs_) output.reset();
+    drained_ = true;
     return;
   }
   exited_.timed_out = 1;

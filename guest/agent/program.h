@@ -42,12 +42,14 @@ class Program {
   Exited result() const { return exited_; }
 
  private:
-  // A process that left the group may hold an output open for ever.
+  // A process that left the group may hold an output open for ever: so long after the end of the
+  // program, an empty output counts as closed.
   static constexpr std::uint64_t kDrainNs = 1'000'000'000;
 
   std::uint32_t id_;
   pid_t pid_ = -1;
   bool reaped_ = false;
+  bool drained_ = false;
   std::uint64_t deadline_ns_ = UINT64_MAX;
   std::array<UniqueFd, 2> outputs_;
   Exited exited_;

@@ -4,7 +4,9 @@
  */
 #include <asm/unaligned.h>
 #include <linux/build_bug.h>
+#include <linux/dma-direction.h>
 #include <linux/io.h>
+#include <linux/kernel.h>
 #include <linux/minmax.h>
 #include <linux/string.h>
 #include <scsi/scsi.h>
@@ -51,7 +53,7 @@ static void lc_answer(struct lc_command *command, u8 *bytes, u32 length, u32 all
 	lc_transfer(command, bytes, min(length, allocated), false);
 }
 
-static void lc_read_write(struct lc_command *command, bool to_disk)
+static void lc_read_write(struct lc_command *command)
 {
 	u64 sectors = command->host->sectors;
 
@@ -60,21 +62,27 @@ static void lc_read_write(struct lc_command *command, bool to_disk)
 		return;
 	}
 	lc_transfer(command, command->host->disk + command->lba * LC_SECTOR_SIZE,
-		    (u64)command->blocks * LC_SECTOR_SIZE, to_disk);
+		    (u64)command->blocks * LC_SECTOR_SIZE,
+		    command->scmd->sc_data_direction == DMA_TO_DEVICE);
 }
 
-static void lc_read_write_10(struct lc_command *command, bool to_disk)
+static void lc_read_write_10(struct lc_command *command)
 {
 	command->lba = get_unaligned_be32(command->cdb + 2);
 	command->blocks = get_unaligned_be16(command->cdb + 7);
-	lc_read_write(command, to_disk);
+	lc_read_write(command);
 }
 
-static void lc_read_write_16(struct lc_command *command, bool to_disk)
+static void lc_read_write_16(struct lc_command *command)
 {
 	command->lba = get_unaligned_be64(command->cdb + 2);
 	command->blocks = get_unaligned_be32(command->cdb + 10);
-	lc_read_write(command, to_disk);
+	lc_read_write(command);
+}
+
+/* The medium is always there, always ready, and nothing is cached. */
+static void lc_nothing_to_do(struct lc_command *command)
+{
 }
 
 static void lc_inquiry(struct lc_command *command)
@@ -119,13 +127,19 @@ static void lc_read_capacity_16(struct lc_command *command)
 	lc_answer(command, answer, sizeof(answer), get_unaligned_be32(command->cdb + 10));
 }
 
-/* A header without pages: writable, no cache to speak of. */
-static void lc_mode_sense(struct lc_command *command, u32 header, u32 allocated)
+/* Headers without pages: writable, no cache to speak of. */
+static void lc_mode_sense_6(struct lc_command *command)
 {
-	u8 answer[8] = { };
+	u8 answer[4] = { [0] = sizeof(answer) - 1 };
 
-	answer[header == 4 ? 0 : 1] = header == 4 ? 3 : 6;
-	lc_answer(command, answer, header, allocated);
+	lc_answer(command, answer, sizeof(answer), command->cdb[4]);
+}
+
+static void lc_mode_sense_10(struct lc_command *command)
+{
+	u8 answer[8] = { [1] = sizeof(answer) - 2 };
+
+	lc_answer(command, answer, sizeof(answer), get_unaligned_be16(command->cdb + 7));
 }
 
 static void lc_report_luns(struct lc_command *command)
@@ -142,44 +156,38 @@ static void lc_request_sense(struct lc_command *command)
 	lc_answer(command, answer, sizeof(answer), command->cdb[4]);
 }
 
-static void lc_dispatch(struct lc_command *command)
-{
-	switch (command->cdb[0]) {
-	case TEST_UNIT_READY:
-	case START_STOP:
-	case SYNCHRONIZE_CACHE:
-	case SYNCHRONIZE_CACHE_16:
-	case ALLOW_MEDIUM_REMOVAL:
-		return;
-	case READ_10:
-		return lc_read_write_10(command, false);
-	case WRITE_10:
-		return lc_read_write_10(command, true);
-	case READ_16:
-		return lc_read_write_16(command, false);
-	case WRITE_16:
-		return lc_read_write_16(command, true);
-	case INQUIRY:
-		return lc_inquiry(command);
-	case READ_CAPACITY:
-		return lc_read_capacity_10(command);
-	case SERVICE_ACTION_IN_16:
-		return lc_read_capacity_16(command);
-	case MODE_SENSE:
-		return lc_mode_sense(command, 4, command->cdb[4]);
-	case MODE_SENSE_10:
-		return lc_mode_sense(command, 8, get_unaligned_be16(command->cdb + 7));
-	case REPORT_LUNS:
-		return lc_report_luns(command);
-	case REQUEST_SENSE:
-		return lc_request_sense(command);
-	default:
-		return lc_refuse(command, LC_ASC_INVALID_OPCODE);
-	}
-}
+static const struct {
+	u8 opcode;
+	void (*serve)(struct lc_command *command);
+} lc_operations[] = {
+	{ READ_10,		lc_read_write_10 },
+	{ WRITE_10,		lc_read_write_10 },
+	{ READ_16,		lc_read_write_16 },
+	{ WRITE_16,		lc_read_write_16 },
+	{ INQUIRY,		lc_inquiry },
+	{ READ_CAPACITY,	lc_read_capacity_10 },
+	{ SERVICE_ACTION_IN_16,	lc_read_capacity_16 },
+	{ MODE_SENSE,		lc_mode_sense_6 },
+	{ MODE_SENSE_10,	lc_mode_sense_10 },
+	{ REPORT_LUNS,		lc_report_luns },
+	{ REQUEST_SENSE,	lc_request_sense },
+	{ TEST_UNIT_READY,	lc_nothing_to_do },
+	{ START_STOP,		lc_nothing_to_do },
+	{ ALLOW_MEDIUM_REMOVAL,	lc_nothing_to_do },
+	{ SYNCHRONIZE_CACHE,	lc_nothing_to_do },
+	{ SYNCHRONIZE_CACHE_16,	lc_nothing_to_do },
+};
 
 void lc_disk_serve(struct lc_command *command)
 {
+	int i;
+
 	command->scmd->result = SAM_STAT_GOOD;
-	lc_dispatch(command);
+	for (i = 0; i < ARRAY_SIZE(lc_operations); i++) {
+		if (lc_operations[i].opcode == command->cdb[0]) {
+			lc_operations[i].serve(command);
+			return;
+		}
+	}
+	lc_refuse(command, LC_ASC_INVALID_OPCODE);
 }
