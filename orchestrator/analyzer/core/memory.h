@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <tl/expected.hpp>
 #include <vector>
@@ -28,6 +29,9 @@ struct ReadFault {
   std::uint64_t address = 0;  // the first address that could not be read
 };
 
+// "0x1f3a000: excluded when the dump was written"
+std::string describe(const ReadFault& fault);
+
 template <typename T>
 using Read = tl::expected<T, ReadFault>;
 
@@ -40,7 +44,8 @@ class PhysMemory {
  public:
   virtual ~PhysMemory() = default;
 
-  // Fills `out` from `address` on, across pages, or says what is missing first.
+  // Fills `out` from `address` on, across pages, or says what is missing first; what lies before
+  // that is filled then. May keep decompressed pages: one thread at a time per object.
   virtual Read<void> read(PhysAddr address, MutableBytes out) const = 0;
 
   // What the guest had as RAM, ascending, not overlapping.

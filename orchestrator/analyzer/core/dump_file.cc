@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "analyzer/core/dump_file.h"
+
+#include <sys/mman.h>
+
+#include "base/flattened.h"
+#include "base/text.h"
+
+namespace rig::analyzer {
+namespace {
+
+constexpr std::uint64_t kRecordHeader = 16;
+constexpr std::uint64_t kEndMark = ~std::uint64_t{0};
+// More is damage, not a dump: offsets of 256 TB, 16 Mi records (QEMU writes one per 16 KiB).
+constexpr std::uint64_t kOffsetLimit = std::uint64_t{1} << 48;
+constexpr std::size_t kRecordLimit = std::size_t{1} << 24;
+
+std::optional<std::uint64_t> load_big_endian(ByteView bytes, std::uint64_t offset) {
+  const auto value = load<std::uint64_t>(bytes, offset);
+  return value ? std::optional(__builtin_bswap64(*value)) : std::nullopt;
+}
+
+}  // namespace
+
+Result<DumpFile> DumpFile::open(const fs::path& path) {
+  RIG_ASSIGN(MappedFile mapped, MappedFile::open(path));
+  DumpFile file(std::move(mapped));
+  if (looks_flattened(file.file_.bytes())) {
+    if (const Status indexed = file.index_records(); !indexed) {
+      return wrap(path.string(), indexed.error());
+    }
+  }
+  return file;
+}
+
+Status DumpFile::index_records() {
+  flattened_ = true;
+  complete_ = false;
+  const ByteView bytes = file_.bytes();
+  if (load_big_endian(bytes, 16) != 1) {
+    return fail(Blame::kInput, "a flattened dump of a type that we do not know");
+  }
+  std::vector<Extent> records;
+  std::uint64_t position = kFlattenedHeaderSize;
+  for (;;) {
+    const auto offset = load_big_endian(bytes, position);
+    const auto size = load_big_endian(bytes, position + 8);
+    if (!offset || !size) {
+      remarks_.push_back("the flattened file is cut short: its end record is missing");
+      break;
+    }
+    if (*offset == kEndMark && *size == kEndMark) {
+      complete_ = true;
+      break;
+    }
+    if (*offset >= kOffsetLimit || *size >= kOffsetLimit || records.size() == kRecordLimit) {
+      remarks_.push_back(fmt::format(
+          "the flattened file is damaged at {:#x}: what comes after is not used", position));
+      break;
+    }
+    position += kRecordHeader;
+    const std::uint64_t present = std::min<std::uint64_t>(*size, bytes.size() - position);
+    if (present != 0) records.push_back({*offset, present, position});
+    position += present;
+  }
+  std::reverse(records.begin(), records.end());  // as with pwrite(), the later one holds
+  map_ = ExtentMap(std::move(records));
+  return {};
+}
+
+std::uint64_t DumpFile::size() const {
+  return flattened_ ? map_.end() : file_.bytes().size();
+}
+
+std::uint64_t DumpFile::file_size() const {
+  return file_.bytes().size();
+}
+
+ByteView DumpFile::piece(std::uint64_t offset, std::uint64_t limit) const {
+  const ByteView bytes = file_.bytes();
+  if (!flattened_) {
+    if (offset >= bytes.size()) return {};
+    return bytes.subspan(offset, std::min<std::uint64_t>(limit, bytes.size() - offset));
+  }
+  const Extent* extent = map_.at_or_above(offset);
+  if (extent == nullptr || extent->begin > offset) return {};
+  return bytes.subspan(extent->source + (offset - extent->begin),
+                       std::min(limit, extent->end() - offset));
+}
+
+std::optional<ByteView> DumpFile::view(std::uint64_t offset, std::uint64_t size) const {
+  const ByteView found = piece(offset, size);
+  if (found.size() != size) return std::nullopt;
+  return found;
+}
+
+bool DumpFile::read(std::uint64_t offset, MutableBytes out) const {
+  while (!out.empty()) {
+    const ByteView found = piece(offset, out.size());
+    std::size_t count = found.size();
+    if (count != 0) {
+      std::memcpy(out.data(), found.data(), count);
+    } else {
+      const Extent* next = complete_ ? map_.at_or_above(offset) : nullptr;
+      if (next == nullptr) return false;
+      count = std::min<std::uint64_t>(out.size(), next->begin - offset);
+      std::memset(out.data(), 0, count);
+    }
+    out = out.subspan(count);
+    offset += count;
+  }
+  return true;
+}
+
+void DumpFile::drop_resident() const {
+  const ByteView bytes = file_.bytes();
+  if (bytes.empty()) return;
+  ::madvise(const_cast<std::byte*>(bytes.data()), bytes.size(), MADV_DONTNEED);
+}
+
+}  // namespace rig::analyzer

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+// ELF cores as QEMU (dump-guest-memory), libvirt (dump --memory-only), /proc/vmcore and
+// makedumpfile -E write them. Format: System V ABI, ch. 5; include/uapi/linux/elf.h.
+#include <elf.h>
+
+#include <algorithm>
+
+#include "analyzer/core/container.h"
+#include "analyzer/core/core.h"
+#include "base/text.h"
+
+namespace rig::analyzer {
+namespace {
+
+constexpr std::uint64_t kNotesLimit = 64 << 20;
+constexpr std::uint64_t kPhysLimit = std::uint64_t{1} << 56;  // above any physical address
+
+class ElfMemory final : public PhysMemory {
+ public:
+  ElfMemory(std::shared_ptr<const DumpFile> file, std::vector<Extent> in_file,
+            std::vector<Extent> in_memory)
+      : file_(std::move(file)), in_file_(std::move(in_file)), in_memory_(std::move(in_memory)) {}
+
+  Read<void> read(PhysAddr address, MutableBytes out) const override {
+    std::uint64_t at = raw(address);
+    while (!out.empty()) {
+      const Extent* extent = in_file_.at_or_above(at);
+      if (extent == nullptr || extent->begin > at) {
+        return tl::unexpected(ReadFault{Absence::kNotPresent, at});
+      }
+      const std::uint64_t inside = at - extent->begin;
+      const std::size_t count = std::min<std::uint64_t>(out.size(), extent->size - inside);
+      if (!file_->read(extent->source + inside, out.first(count))) return damaged(at, *extent, out);
+      out = out.subspan(count);
+      at += count;
+    }
+    return {};
+  }
+
+  std::vector<PhysRange> ranges() const override {
+    std::vector<PhysRange> result;
+    for (const Extent& extent : in_memory_.all()) {
+      if (!result.empty() && raw(result.back().begin) + result.back().size == extent.begin) {
+        result.back().size += extent.size;
+      } else {
+        result.push_back({PhysAddr{extent.begin}, extent.size});
+      }
+    }
+    return result;
+  }
+
+ private:
+  // Finds how far the file goes, so that the fault names the first address that is really gone.
+  Read<void> damaged(std::uint64_t at, const Extent& extent, MutableBytes out) const {
+    const std::uint64_t start = extent.source + (at - extent.begin);
+    std::uint64_t good = 0;
+    while (good < out.size()) {
+      const std::size_t count = file_->piece(start + good, out.size() - good).size();
+      if (count == 0) break;
+      good += count;
+    }
+    return tl::unexpected(ReadFault{Absence::kDamaged, at + good});
+  }
+
+  std::shared_ptr<const DumpFile> file_;
+  ExtentMap in_file_;    // physical address -> dump offset
+  ExtentMap in_memory_;  // what the guest had, also where the dump has no bytes of it
+};
+
+std::string machine_name(unsigned machine) {
+  struct Machine {
+    unsigned id;
+    std::string_view name;
+  };
+  static constexpr Machine kMachines[] = {
+      {EM_386, "32-bit x86"},      {EM_ARM, "32-bit arm"}, {EM_PPC64, "ppc64"},
+      {EM_RISCV, "riscv"},         {EM_S390, "s390x"},     {EM_MIPS, "mips"},
+      {EM_LOONGARCH, "loongarch"},
+  };
+  for (const Machine& known : kMachines) {
+    if (known.id == machine) return std::string(known.name);
+  }
+  return fmt::format("machine {}", machine);
+}
+
+Result<Arch> check_header(const Elf64_Ehdr& header) {
+  if (header.e_ident[EI_CLASS] != ELFCLASS64) return fail(Blame::kInput, "a 32-bit ELF file");
+  if (header.e_ident[EI_DATA] != ELFDATA2LSB) return fail(Blame::kInput, "a big-endian ELF file");
+  if (header.e_type == ET_EXEC || header.e_type == ET_DYN || header.e_type == ET_REL) {
+    return fail_hint(Blame::kInput, "give the vmcore instead",
+                     "an ELF {}, not a core (vmlinux and modules are not needed here)",
+                     header.e_type == ET_REL ? "object file" : "program");
+  }
+  if (header.e_type != ET_CORE) return fail(Blame::kInput, "an ELF file, but not a core");
+  if (header.e_phentsize != sizeof(Elf64_Phdr)) {
+    return fail(Blame::kInput, "a damaged ELF core: program headers of {} bytes",
+                header.e_phentsize);
+  }
+  if (header.e_machine == EM_X86_64) return Arch::kX86_64;
+  if (header.e_machine == EM_AARCH64) return Arch::kArm64;
+  return fail(Blame::kInput, "a core of {}; x86_64 and arm64 can be read",
+              machine_name(header.e_machine));
+}
+
+// With 0xffff segments and more the count lies in the first section header (PN_XNUM).
+std::optional<std::uint64_t> segment_count(const DumpFile& file, const Elf64_Ehdr& header) {
+  if (header.e_phnum != PN_XNUM) return header.e_phnum;
+  const auto section = file.load<Elf64_Shdr>(header.e_shoff);
+  if (!section) return std::nullopt;
+  return section->sh_info;
+}
+
+struct Segments {
+  std::vector<Extent> in_file;
+  std::vector<Extent> in_memory;
+  std::vector<Extent> notes;
+  std::uint64_t missing = 0;  // bytes that the headers promise and the file does not have
+  std::uint64_t refused = 0;  // segments that cannot be
+};
+
+void add_load(const DumpFile& file, const Elf64_Phdr& header, Segments& segments) {
+  // /proc/kcore marks what has no physical address with -1.
+  if (header.p_paddr == ~std::uint64_t{0}) return;
+  const std::uint64_t size = std::max(header.p_memsz, header.p_filesz);
+  if (header.p_paddr >= kPhysLimit || size >= kPhysLimit || header.p_offset >= kPhysLimit) {
+    ++segments.refused;
+    return;
+  }
+  segments.in_memory.push_back({header.p_paddr, size, 0});
+  segments.in_file.push_back({header.p_paddr, header.p_filesz, header.p_offset});
+  const std::uint64_t end = header.p_offset + header.p_filesz;
+  if (end > file.size()) segments.missing += std::min(header.p_filesz, end - file.size());
+}
+
+Result<Segments> read_segments(const DumpFile& file, const Elf64_Ehdr& header) {
+  const auto count = segment_count(file, header);
+  if (!count || *count > file.file_size() / sizeof(Elf64_Phdr)) {
+    return fail(Blame::kInput, "an ELF core cut short: its program headers are not in the file");
+  }
+  Segments segments;
+  for (std::uint64_t i = 0; i < *count; ++i) {
+    const auto segment = file.load<Elf64_Phdr>(header.e_phoff + i * sizeof(Elf64_Phdr));
+    if (!segment) {
+      return fail(Blame::kInput,
+                  "an ELF core cut short: program header {} of {} is not in the file", i, *count);
+    }
+    if (segment->p_type == PT_LOAD) add_load(file, *segment, segments);
+    if (segment->p_type == PT_NOTE) {
+      segments.notes.push_back({0, segment->p_filesz, segment->p_offset});
+    }
+  }
+  return segments;
+}
+
+void read_notes(const DumpFile& file, const Segments& segments, Container& container) {
+  std::vector<std::byte> bytes;
+  for (const Extent& note : segments.notes) {
+    const std::uint64_t size = std::min(note.size, std::min(kNotesLimit, file.file_size()));
+    const std::size_t before = bytes.size();
+    if (before + size > kNotesLimit) break;
+    bytes.resize(before + size);
+    if (file.read(note.source, MutableBytes(bytes).subspan(before))) continue;
+    const ByteView present = file.piece(note.source, size);
+    std::copy(present.begin(), present.end(), bytes.begin() + static_cast<std::ptrdiff_t>(before));
+    bytes.resize(before + present.size());
+    container.remarks.push_back("the notes are cut short");
+  }
+  container.notes = parse_notes(bytes);
+}
+
+}  // namespace
+
+Result<Container> open_elf(std::shared_ptr<const DumpFile> file) {
+  const auto header = file->load<Elf64_Ehdr>(0);
+  if (!header) return fail(Blame::kInput, "an ELF file cut short");
+  Container container;
+  RIG_ASSIGN(container.arch, check_header(*header));
+  container.format = "ELF";
+  RIG_ASSIGN(Segments segments, read_segments(*file, *header));
+  if (segments.in_memory.empty()) {
+    return fail(Blame::kInput, "an ELF core without memory (no PT_LOAD segments)");
+  }
+  if (segments.missing != 0) {
+    container.remarks.push_back(fmt::format("the file is cut short: {} of memory are missing",
+                                            human_bytes(segments.missing)));
+  }
+  if (segments.refused != 0) {
+    container.remarks.push_back(
+        fmt::format("{} segments have impossible addresses and are not used", segments.refused));
+  }
+  read_notes(*file, segments, container);
+  container.memory = std::make_shared<ElfMemory>(std::move(file), std::move(segments.in_file),
+                                                 std::move(segments.in_memory));
+  return container;
+}
+
+}  // namespace rig::analyzer
