@@ -32,11 +32,15 @@ std::string find_port() {
   return {};
 }
 
-// A port whose other end nobody holds is "hung up", for poll() and for good.
-bool host_present(int fd) {
-  pollfd query{.fd = fd, .events = POLLOUT, .revents = 0};
+enum class Peer { kPresent, kAbsent, kPortGone };
+
+// A port is "hung up" while nobody holds its other end. It can then still be read (an end of file);
+// one that was unplugged can do nothing any more.
+Peer look_for_host(int fd) {
+  pollfd query{.fd = fd, .events = POLLIN | POLLOUT, .revents = 0};
   poll(&query, 1, 0);
-  return (query.revents & (POLLHUP | POLLERR | POLLNVAL)) == 0;
+  if ((query.revents & (POLLHUP | POLLERR | POLLNVAL)) == 0) return Peer::kPresent;
+  return (query.revents & (POLLIN | POLLOUT)) != 0 ? Peer::kAbsent : Peer::kPortGone;
 }
 
 }  // namespace
@@ -50,26 +54,18 @@ void Channel::open_port() {
   }
 }
 
-void Channel::hang_up() {
-  connected_ = false;
-  output_.clear();
-}
-
 bool Channel::connect() {
   if (!port_.valid()) open_port();
   if (!port_.valid()) return false;
-  const bool present = host_present(port_.get());
+  const Peer peer = look_for_host(port_.get());
+  if (peer == Peer::kPortGone) port_.reset();
+  const bool present = peer == Peer::kPresent;
   if (present == connected_) return false;
-  hang_up();
-  if (!present) {
-    // Opened anew, so that a port that was unplugged is looked for again.
-    port_.reset();
-    return false;
-  }
-  connected_ = true;
+  connected_ = present;
   error_reported_ = false;
   decoder_ = FrameDecoder();
-  return true;
+  output_.clear();
+  return present;
 }
 
 void Channel::flush() {

@@ -47,7 +47,6 @@ class Channel {
   static constexpr std::size_t kHighWater = std::size_t{256} << 10;
 
   void open_port();
-  void hang_up();
 
   UniqueFd port_;
   bool connected_ = false;

@@ -33,7 +33,7 @@ std::string find_disk(const std::string& vendor) {
   if (!folder) return {};
   while (const dirent* entry = readdir(folder.get())) {
     const std::string name = entry->d_name;
-    const std::string node = "/dev/" + name;
+    std::string node = "/dev/" + name;
     if (name.front() == '.' || first_line("/sys/block/" + name + "/device/vendor") != vendor)
       continue;
     if (access(node.c_str(), R_OK | W_OK) == 0) return node;

@@ -19,6 +19,7 @@ bool lc_late_write;
 module_param_named(late_write, lc_late_write, bool, 0444);
 MODULE_PARM_DESC(late_write, "leave the firmware a pointer to completed commands (default 0)");
 
+/* Below vm.mmap_min_addr it is never the address of anything. */
 unsigned int lc_late_value = LC_OWNER_FIRMWARE;
 module_param_named(late_value, lc_late_value, uint, 0444);
 MODULE_PARM_DESC(late_value, "what the firmware writes into the owner field (default 0x106)");
@@ -29,7 +30,7 @@ MODULE_PARM_DESC(late_ms, "time from a command's start to the firmware's notice 
 
 unsigned int lc_late_depth = 4;
 module_param_named(late_depth, lc_late_depth, uint, 0444);
-MODULE_PARM_DESC(late_depth, "commands in flight from which the firmware posts notices (default 4)");
+MODULE_PARM_DESC(late_depth, "commands in flight from which notices are posted (default 4)");
 
 unsigned int lc_service_ms = 1;
 module_param_named(service_ms, lc_service_ms, uint, 0444);
