@@ -46,6 +46,11 @@ std::vector<Report> parse_reports(std::string_view log);
 // Is this console line the start of some report? The kind's id if so. Cheap: it runs on every line.
 std::optional<std::string_view> starts_report(std::string_view line);
 
+// Does the line carry printk's timestamp (and so was not simply printed by a program)? Whoever
+// reads a console on which the kernel stamps its lines ignores starts_report() on lines without
+// one.
+bool has_kernel_stamp(std::string_view line);
+
 // The ids that a scenario's `report: {kind: ...}` may use.
 std::vector<std::string> known_kinds();
 

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "oops/report_body.h"
+
+#include <algorithm>
+#include <charconv>
+
+namespace rig::oops {
+namespace {
+
+constexpr std::size_t kMaxFrames = 256;
+
+template <typename T>
+std::optional<T> number(std::string_view text, int base) {
+  if (text.starts_with("0x")) text.remove_prefix(2);
+  T value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+void fill_number(std::string_view text, int base, std::optional<std::uint64_t>& field) {
+  if (!field && !text.empty()) field = number<std::uint64_t>(text, base);
+}
+
+void fill_text(std::string_view text, std::string& field) {
+  if (field.empty()) field = text;
+}
+
+std::string access_word(std::string_view text) {
+  if (text.empty()) return {};
+  if (text.find("etch") != std::string_view::npos || text == "execute") return "execute";
+  const char first = text.front();
+  if (first == 'r' || first == 'R' || first == '0') return "read";
+  return "write";
+}
+
+struct Detail {
+  std::string_view needle;
+  Pattern pattern;
+};
+
+// Lines with facts. Groups are those of Spelling; `error_code` and `fsr` are decoded below.
+const std::vector<const Detail*>& details() {
+  static const Detail kTable[] = {
+      {"CPU: ",
+       Pattern(
+           R"(CPU: (?P<cpu>\d+) (?:UID: \d+ )?PID: (?P<pid>\d+) Comm: (?P<comm>.+?)(?: Kdump: loaded)? (?:Tainted: (?P<taint>[A-Z](?:[A-Z ]*[A-Z])?) |Not tainted))")},
+      {"comm: ",
+       Pattern(
+           R"(Pid: (?P<pid>\d+), comm: (?P<comm>.+?) (?:Tainted: (?P<taint>[A-Z](?:[A-Z ]*[A-Z])?) |Not tainted))")},
+      {"Process ", Pattern(R"(^Process (?P<comm>.+) \(pid: (?P<pid>\d+), )")},
+      {" of size ",
+       Pattern(
+           R"((?P<access>Read|Write|read|write|Free|Access) of size (?P<size>\d+)(?: at addr (?P<addr>[0-9a-f]+))?(?: by task (?P<comm>.+)/(?P<pid>\d+))?)")},
+      {" of addr ",
+       Pattern(R"(^Free of addr (?P<addr>[0-9a-f]+) by task (?P<comm>.+)/(?P<pid>\d+))")},
+      {"at addr ",
+       Pattern(
+           R"((?P<access>Read|Write) at addr (?P<addr>[0-9a-f]+) by task (?P<comm>.+)/(?P<pid>\d+))")},
+      {" cache ", Pattern(R"(belongs to the cache (?P<cache>\S+) of size \d+)")},
+      {"in cache ", Pattern(R"(^Object at [0-9a-f]+, in cache (?P<cache>\S+))")},
+      {"cache=", Pattern(R"(kfence-#\d+: .*cache=(?P<cache>\S+))")},
+      {" at 0x",
+       Pattern(
+           R"(^(?:Out-of-bounds|Use-after-free|Invalid|Corrupted memory|Invalid free of)(?: (?P<access>read|write))?(?: at)? 0x(?P<addr>[0-9a-f]+))")},
+      {"#PF: ", Pattern(R"(#PF: (?:supervisor|user) (?P<access>read|write|instruction fetch))")},
+      {"WnR = ", Pattern(R"(WnR = (?P<access>[01]))")},
+      {"EC = ", Pattern(R"(EC = 0x2[01]: IABT|Exception class = (?P<access>IABT))")},
+      {"Oops: ", Pattern(R"(^Oops: (?P<error_code>[0-9a-f]{4}) \[#)")},
+      {"BUG: KASAN", Pattern(R"(^BUG: KASAN)")},
+  };
+  static const std::vector<const Detail*> all = [] {
+    std::vector<const Detail*> made;
+    for (const Detail& detail : kTable) made.push_back(&detail);
+    return made;
+  }();
+  return all;
+}
+
+// x86's page fault error code: bit 1 a write, bit 4 an instruction fetch.
+std::string decode_error_code(std::string_view text) {
+  const auto code = number<std::uint32_t>(text, 16);
+  if (!code) return {};
+  if ((*code & 0x10) != 0) return "execute";
+  return (*code & 0x2) != 0 ? "write" : "read";
+}
+
+// Lines without facts that still belong to a report.
+bool is_filler(std::string_view text) {
+  static const Pattern kFiller(
+      R"(^\s*(?:Modules linked in|Hardware name|Code: |Stack:|Workqueue: |task: |Oops: |PGD |pgd = |\*?\[[0-9a-f]{8,16}\] |Mem abort info|Data abort info|ESR = |EC = |SET = |EA = |FSC = |ISV = |CM = |user pgtable|swapper pgtable|Internal error|SMP|PREEMPT|Dumping ftrace|\(ftrace|----*|====*|\*\*\*|Kernel Offset|Rebooting in|Kernel panic|<(?:/)?(?:IRQ|TASK|NMI|SOFTIRQ|#DF|#PF|EOI|ENTRY)|#PF: |-----\[|---\[|8<---|The buggy address|page:|flags: |raw: |page dumped|Memory state|[ >]?[0-9a-f]{16}: |\^|Object |Redzone |Padding |Bytes b4|Slab 0x|INFO: (?:Slab|Object|0x|Allocated|Freed)|FIX |0x[0-9a-f]+-0x|Allocated |Freed |[a-z_]+ (?:of size|by task)|which belongs|Disabling lock|Showing|locks? held|#\d+: |other info|Possible|CPU0|the existing|-> #|Chain exists|stack backtrace|but task|which lock|is trying|Last |kfence-#|KASAN: |list_(?:add|del)|kernel BUG|invalid opcode|WARNING: |Call [Tt]race|fbcon|watchdog|[0-9a-f]{16}(?: [0-9a-f]{16})+|Call Trace|unwind|irq event|hardirqs|softirqs|Local variable|=> |Bytes |Uninit|Memory access|Data copied|value changed|RIP |\? 0x|entry_|general protection)|^\[<[0-9a-f]+>\])");
+  if (text.empty()) return true;
+  return kFiller.matches(text);
+}
+
+}  // namespace
+
+void fill_fields(const Captures& captures, Report& report) {
+  fill_number(captures["addr"], 16, report.address);
+  fill_number(captures["addr2"], 16, report.address);
+  fill_number(captures["size"], 10, report.access_size);
+  fill_number(captures["pid"], 10, report.pid);
+  fill_number(captures["pid2"], 10, report.pid);
+  fill_number(captures["cpu"], 10, report.cpu);
+  fill_number(captures["cpu2"], 10, report.cpu);
+  fill_text(access_word(captures["access"]), report.access);
+  fill_text(captures["cache"], report.cache);
+  fill_text(captures["comm"], report.comm);
+  if (const auto taint = captures["taint"]; report.taint.empty() && !taint.empty()) {
+    constexpr std::string_view kWord = "Tainted: ";
+    const std::string_view letters = taint.starts_with(kWord) ? taint.substr(kWord.size()) : taint;
+    if (letters != "Not tainted") {
+      std::copy_if(letters.begin(), letters.end(), std::back_inserter(report.taint),
+                   [](char c) { return c != ' '; });
+    }
+  }
+}
+
+bool BodyParser::feed(std::string_view text) {
+  if (text.starts_with("---[ end ")) {
+    ended_ = true;
+    return true;
+  }
+  bool belongs = feed_program_counter(text);
+  belongs = belongs || feed_stack(text);
+  belongs = feed_registers(text) || belongs;
+  belongs = feed_details(text) || belongs;
+  return belongs || is_filler(text);
+}
+
+void BodyParser::begin_stack(StackKind kind, std::string_view text) {
+  if (!main_.empty()) main_closed_ = true;
+  switch (kind) {
+    case StackKind::kMain:
+      current_ = main_closed_ ? &other_ : &main_;
+      break;
+    case StackKind::kAllocated:
+      current_ = allocated_.empty() ? &allocated_ : &other_;
+      break;
+    case StackKind::kFreed:
+      current_ = freed_.empty() ? &freed_ : &other_;
+      break;
+    case StackKind::kOther:
+      current_ = &other_;
+      return;
+  }
+  // SLUB names the first frame of a track in its header: "Freed in f+0x1/0x2 age=3 cpu=0 pid=1".
+  const std::size_t in = text.find(" in ");
+  if (in == std::string_view::npos || kind == StackKind::kMain) return;
+  if (auto frame = parse_frame(text.substr(in + 4))) current_->push_back(std::move(*frame));
+}
+
+bool BodyParser::feed_stack(std::string_view text) {
+  if (const auto kind = parse_stack_header(text)) {
+    begin_stack(*kind, text);
+    return true;
+  }
+  auto frame = parse_frame(text);
+  if (!frame) return false;
+  if (!ended_ && current_->size() < kMaxFrames) current_->push_back(std::move(*frame));
+  return true;
+}
+
+bool BodyParser::feed_program_counter(std::string_view text) {
+  auto pc = parse_program_counter(text);
+  if (!pc) return false;
+  user_registers_ = pc->user;
+  if (pc->user || ended_) return true;
+  if (!pc_ && main_.empty() && pc->frame) {
+    pc_ = std::move(pc->frame);
+    if (pc->address) report_.registers.emplace("RIP", *pc->address);
+  } else if (pc_ && pc->frame && pc->frame->function == pc_->function &&
+             pc->frame->offset == pc_->offset) {
+    return true;  // old kernels print it again at the end
+  } else if (pc->frame && !pc->repeated && current_ == &main_ && !main_.empty()) {
+    main_.push_back(std::move(*pc->frame));  // an interrupt in the middle of the stack
+  } else if (!pc_ && pc->frame && pc->repeated) {
+    pc_ = std::move(pc->frame);
+  }
+  return true;
+}
+
+bool BodyParser::feed_registers(std::string_view text) {
+  static const Pattern kRegister(
+      R"((?:^|[ (])(?P<name>[A-Z][A-Z0-9]{1,7}|knlGS|x\d{1,2}|sp|lr|pc|pstate|r\d{1,2}|ip|fp)\s?: *(?:\[<)?(?:[0-9a-f]{4}:)?(?P<value>[0-9a-f]{8,16})\b)");
+  if (text.find(':') == std::string_view::npos) return false;
+  bool any = false;
+  std::string_view rest = text;
+  Captures captures;
+  while (kRegister.match(rest, captures)) {
+    const std::string_view name = captures["name"];
+    const std::string_view value = captures["value"];
+    const auto parsed = number<std::uint64_t>(value, 16);
+    const bool counts = name == "CR2" || (!user_registers_ && main_.empty() && !ended_);
+    // "IP: [<...>]" is how old kernels announce what RIP tells below.
+    if (parsed && counts && name != "IP") report_.registers.emplace(name, *parsed);
+    any = true;
+    rest.remove_prefix(static_cast<std::size_t>(value.data() + value.size() - rest.data()));
+  }
+  return any;
+}
+
+bool BodyParser::feed_details(std::string_view text) {
+  Captures captures;
+  for (const Detail* detail : details()) {
+    if (text.find(detail->needle) == std::string_view::npos) continue;
+    if (!detail->pattern.match(text, captures)) continue;
+    if (detail->needle == "EC = ") {
+      fill_text("execute", report_.access);
+    } else if (const auto code = captures["error_code"]; !code.empty()) {
+      if (report_.kind == "null-deref" || report_.kind == "paging-fault") {
+        fill_text(decode_error_code(code), report_.access);
+      }
+    } else {
+      fill_fields(captures, report_);
+    }
+    return true;
+  }
+  return false;
+}
+
+}  // namespace rig::oops

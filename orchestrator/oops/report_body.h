@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// What stands below a report's first line: task, registers, accesses, stacks, its end.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "oops/report.h"
+#include "oops/report_pattern.h"
+#include "oops/report_stack.h"
+
+namespace rig::oops {
+
+// Puts named groups into the fields of a report that are still empty.
+void fill_fields(const Captures& captures, Report& report);
+
+// Takes a report's lines one after another.
+class BodyParser {
+ public:
+  explicit BodyParser(Report& report) : report_(report) {}
+
+  // True when the line belongs to a report (it says something, or separates its parts).
+  bool feed(std::string_view text);
+  // "---[ end trace" was seen: what may follow is a repetition of registers, and the panic.
+  bool ended() const { return ended_; }
+
+  const std::optional<Frame>& program_counter() const { return pc_; }
+  const std::vector<Frame>& stack() const { return main_; }
+  const std::vector<Frame>& allocated() const { return allocated_; }
+  const std::vector<Frame>& freed() const { return freed_; }
+
+ private:
+  bool feed_stack(std::string_view text);
+  bool feed_program_counter(std::string_view text);
+  bool feed_registers(std::string_view text);
+  bool feed_details(std::string_view text);
+  void begin_stack(StackKind kind, std::string_view text);
+
+  Report& report_;
+  std::optional<Frame> pc_;
+  std::vector<Frame> main_, allocated_, freed_, other_;
+  std::vector<Frame>* current_ = &main_;
+  bool main_closed_ = false;  // the first main stack is the one that counts
+  bool user_registers_ = false;
+  bool ended_ = false;
+};
+
+}  // namespace rig::oops

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "oops/report_pattern.h"
+
+#include <re2/re2.h>
+
+#include <algorithm>
+#include <array>
+
+namespace rig::oops {
+namespace {
+
+constexpr int kMaxGroups = 16;
+
+re2::StringPiece piece(std::string_view text) {
+  return {text.data(), text.size()};
+}
+
+}  // namespace
+
+Pattern::Pattern(std::string_view text) : text_(text) {}
+Pattern::~Pattern() = default;
+
+const re2::RE2& Pattern::compiled() const {
+  std::call_once(once_, [this] {
+    re2::RE2::Options options;
+    options.set_encoding(re2::RE2::Options::EncodingLatin1);  // consoles are bytes
+    options.set_log_errors(false);
+    re_ = std::make_unique<re2::RE2>(piece(text_), options);
+    for (const auto& [index, name] : re_->CapturingGroupNames()) {
+      if (index < kMaxGroups) names_.emplace_back(index, name);
+    }
+  });
+  return *re_;
+}
+
+bool Pattern::valid() const {
+  return compiled().ok();
+}
+
+bool Pattern::matches(std::string_view text) const {
+  return compiled().Match(piece(text), 0, text.size(), re2::RE2::UNANCHORED, nullptr, 0);
+}
+
+bool Pattern::match(std::string_view text, Captures& captures) const {
+  const re2::RE2& re = compiled();
+  std::array<re2::StringPiece, kMaxGroups> groups;
+  const int count = std::min(kMaxGroups, re.NumberOfCapturingGroups() + 1);
+  if (!re.Match(piece(text), 0, text.size(), re2::RE2::UNANCHORED, groups.data(), count)) {
+    return false;
+  }
+  captures.clear();
+  for (const auto& [index, name] : names_) {
+    const auto& group = groups[static_cast<std::size_t>(index)];
+    if (group.data() != nullptr && !group.empty()) {
+      captures.add(name, {group.data(), group.size()});
+    }
+  }
+  return true;
+}
+
+std::size_t Pattern::find(std::string_view text, std::size_t from) const {
+  re2::StringPiece hit;
+  if (!compiled().Match(piece(text), from, text.size(), re2::RE2::UNANCHORED, &hit, 1)) {
+    return std::string_view::npos;
+  }
+  return static_cast<std::size_t>(hit.data() - text.data());
+}
+
+}  // namespace rig::oops
