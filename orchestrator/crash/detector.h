@@ -4,8 +4,10 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/deadline.h"
+#include "crash/console_log.h"
 #include "oops/report.h"
 #include "vm/vm.h"
 
@@ -14,7 +16,7 @@ namespace rig::crash {
 enum class State {
   kRunning,
   kCrashed,   // the kernel panicked, or reported something and the grace period is over
-  kFinished,  // the load ended by itself
+  kFinished,  // the load ended by itself, or the guest powered off; program_exit() tells which
   kHung,      // no sign of life for too long
   kGone,      // the backend exited: a fault of the rig
 };
@@ -22,32 +24,55 @@ enum class State {
 struct DetectorOptions {
   Duration grace{3000};     // from a report's first line until it counts as whole
   Duration silence{15000};  // no heartbeat for so long is a hang
+  Duration settle{500};     // from the load's end until no report of its last moments can follow
+  ConsoleLimits console = {};
+  // Reports that healthy kernels make under load: kept in the console, but no crash.
+  std::vector<std::string> benign = {"oom-kill", "page-allocation-failure"};
 };
 
-// Incremental; pure in that time comes with the events and with now().
+// Incremental; pure in that time comes with the events and with now(). A state other than kRunning
+// is final; console lines that come after it are still kept.
+//
+// When several things happen, what says most about the kernel wins: a panic or a report that has
+// begun before the load ended, the watchdog fired or the heartbeat stopped makes it a crash. Only a
+// backend that exits beats a report that is not whole yet: its memory is lost.
 class Detector {
  public:
-  explicit Detector(DetectorOptions options = {}) : options_(options) {}
+  explicit Detector(DetectorOptions options = {})
+      : options_(std::move(options)), console_(options_.console) {}
 
   State feed(const vm::Event& event);
-  State tick(Clock::time_point now);  // when nothing happened until now
+  // When nothing happened until now. Feed all events that have arrived before calling it.
+  State tick(Clock::time_point now);
   // The time at which tick() may change the state: wait no longer than this.
   Clock::time_point next_tick() const;
 
   State state() const { return state_; }
-  const std::string& console() const { return console_; }  // all lines so far
+  // All lines so far; of a flood the beginning, the first report and the end, and it says so.
+  std::string console() const { return console_.text(); }
   const std::string& reason() const {
     return reason_;
   }  // "guest panicked", "no heartbeat for 15 s"
   std::optional<int> program_exit() const { return program_exit_; }
+  // The kind of the first report that began, whatever the state.
+  const std::string& report_kind() const { return report_kind_; }
 
  private:
+  void feed_console(const vm::Event& event);
+  void feed_stopped(const vm::Event& event);
+  void end(State state, std::string reason);
+  // Crashed if a report has begun, else as given.
+  void end_unless_reported(State state, std::string reason);
+
   DetectorOptions options_;
   State state_ = State::kRunning;
-  std::string console_;
+  ConsoleLog console_;
   std::string reason_;
+  std::string report_kind_;
+  bool kernel_stamps_lines_ = false;
   std::optional<Clock::time_point> report_began_;
   std::optional<Clock::time_point> last_heartbeat_;
+  std::optional<Clock::time_point> program_ended_;
   std::optional<int> program_exit_;
 };
 
