@@ -24,6 +24,7 @@ struct Guest {
   std::uint64_t memory_bytes = 512u << 20;
   unsigned cpus = 2;
   std::vector<Disk> disks;
+  std::vector<std::string> drivers;  // modules of the kernel's own to load at boot: "sd_mod"
 };
 
 // What the kernel must have said. Every field that is set must hold.

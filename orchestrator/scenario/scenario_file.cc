@@ -151,6 +151,9 @@ void ScenarioReader::read_guest(const Node& node) {
         static_cast<unsigned>(read_number(*cpus, "'cpus'", problems_, 1, 255).value_or(1));
   }
   if (const Node* disks = map.find("disks")) read_disks(*disks);
+  if (const Node* drivers = map.find("drivers")) {
+    scenario_.guest.drivers = read_words(*drivers, "'drivers'", "[sd_mod]");
+  }
   map.finish();
 }
 
