@@ -2,6 +2,7 @@
 // Everything a guest boots from: kernel, drivers, agent, and the module and program to inject.
 #pragma once
 
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -17,40 +18,48 @@ namespace rig::image {
 struct Kernel {
   std::string name;  // of its description: "debian-6.1"
   Arch arch = Arch::kX86_64;
-  std::string release;  // uname -r: "6.1.0-56-amd64"
-  std::string package;  // "linux-image-6.1.0-56-amd64"
-  std::string version;  // of the package: "6.1.192-2"
-  fs::path boot_file;   // what QEMU's -kernel takes, by the description's entry
-  fs::path vmlinuz;     // the distribution's own image
-  fs::path modules;     // …/lib/modules/RELEASE
-  fs::path build;       // the headers' folder that external modules build against
+  std::string release;   // uname -r: "6.1.0-56-amd64"
+  std::string package;   // "linux-image-6.1.0-56-amd64"
+  std::string version;   // of the package: "6.1.192-2"
+  fs::path boot_file;    // what QEMU's -kernel takes, by the description's entry
+  fs::path vmlinuz;      // the distribution's own image
+  fs::path modules;      // …/lib/modules/RELEASE
+  fs::path build;        // the headers' folder that external modules build against
+  std::string compiler;  // what it was built with, and modules have to be: "gcc-12"
 };
 
 struct FetchOptions {
   ProgressSink progress = {};
   std::stop_token stop = {};
+  bool refresh = false;  // ask the archive anew: apt-get update (when root), then its newest
 };
 
 // Resolves, downloads (apt-get download), unpacks and caches. Quick when it is cached already:
-// nothing is asked of the archive then, unless `refresh`.
+// nothing is asked of the archive then, unless `refresh` or apt's own lists have changed since "the
+// newest" was resolved. What cannot be had anew goes on with the cached kernel, and says so.
 Result<Kernel> fetch_kernel(const scenario::KernelSpec& spec, Arch arch,
                             const FetchOptions& options);
 
-// Builds the external module in `source` against the kernel; cached by content of the source,
-// kernel and flags. A compile error is Blame::kInput and quotes the compiler.
+// Builds the external module in `source` (a folder with a Kbuild or Makefile, of which a copy is
+// built) against the kernel; cached by content of the source, kernel and flags. A compile error is
+// Blame::kInput and quotes the compiler.
 Result<fs::path> build_module(const Kernel& kernel, const fs::path& source,
                               const FetchOptions& options);
 
+// The kernel's own modules that a built module needs loaded before it ("scsi_mod"): drivers for the
+// InitramfsSpec.
+Result<std::vector<std::string>> module_depends(const fs::path& module);
+
 struct InitramfsSpec {
   fs::path agent;                    // the static PID 1
-  std::vector<std::string> drivers;  // kernel modules by name; their dependencies come along
+  std::vector<std::string> drivers;  // kernel modules by name; what they need comes along
 };
 
 // A newc cpio archive with the agent as /init and the drivers in dependency order, listed in
 // /lib/crashrig/modules.load. Cached by content.
 Result<fs::path> build_initramfs(const Kernel& kernel, const InitramfsSpec& spec);
 
-// The drivers every guest needs: virtio console, fw_cfg for VMCOREINFO, pvpanic, watchdog.
+// The drivers every guest needs: virtio console and disk, fw_cfg for VMCOREINFO, pvpanic, watchdog.
 std::vector<std::string> base_drivers(Arch arch);
 
 }  // namespace rig::image

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// fetch_kernel() with the archive given by the caller: tests bring their own.
+#pragma once
+
+#include "image/apt_archive.h"
+#include "image/boot_image.h"
+
+namespace rig::image {
+
+Result<Kernel> fetch_kernel_from(const AptArchive& archive, const scenario::KernelSpec& spec,
+                                 Arch arch, const FetchOptions& options);
+
+}  // namespace rig::image
