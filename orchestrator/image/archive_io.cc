@@ -5,6 +5,7 @@
 #include <archive_entry.h>
 
 #include <algorithm>
+#include <mutex>
 #include <optional>
 
 #include "base/deadline.h"
@@ -24,6 +25,23 @@ struct FreeEntry {
 using Reader = std::unique_ptr<archive, FreeReader>;
 using Writer = std::unique_ptr<archive, FreeWriter>;
 using Entry = std::unique_ptr<archive_entry, FreeEntry>;
+
+// libarchive's disk writer sets the process's umask to 0 for a moment, to learn it. Two threads
+// doing so at once would leave it at 0.
+std::mutex& umask_mutex() {
+  static std::mutex mutex;
+  return mutex;
+}
+
+Writer new_disk_writer() {
+  const std::lock_guard guard(umask_mutex());
+  return Writer(archive_write_disk_new());
+}
+
+int write_disk_header(archive* disk, archive_entry* entry) {
+  const std::lock_guard guard(umask_mutex());
+  return archive_write_header(disk, entry);
+}
 
 std::string reason(archive* handle) {
   const char* text = archive_error_string(handle);
@@ -119,7 +137,7 @@ class DebUnpacker {
                                 fs::path(link).lexically_normal().lexically_relative(from).c_str());
     }
     archive_entry_set_perm(entry, archive_entry_perm(entry) & 0777);
-    if (archive_write_header(disk_.get(), entry) < ARCHIVE_WARN) return cannot_write();
+    if (write_disk_header(disk_.get(), entry) < ARCHIVE_WARN) return cannot_write();
     return copy_data();
   }
 
@@ -169,7 +187,7 @@ class DebUnpacker {
   Clock::time_point next_progress_ = Clock::now();
   Reader outer_{archive_read_new()};
   Reader data_{archive_read_new()};  // reads from outer_: it must go first
-  Writer disk_{archive_write_disk_new()};
+  Writer disk_ = new_disk_writer();
 };
 
 }  // namespace

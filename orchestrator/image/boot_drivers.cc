@@ -94,6 +94,23 @@ class LoadOrder {
     }
   }
 
+  // A soft dependency is often an alias with several implementations ("crct10dif"). Where one of
+  // them is the generic one it is enough: the others refuse CPUs without their instructions.
+  void visit_soft(const kmod_list* list) {
+    std::vector<Module> modules;
+    std::set<std::string> names;
+    const kmod_list* item = nullptr;
+    kmod_list_foreach(item, list) {
+      modules.emplace_back(kmod_module_get_module(item));
+      names.insert(kmod_module_get_name(modules.back().get()));
+    }
+    for (const Module& module : modules) {
+      const std::string name = kmod_module_get_name(module.get());
+      const std::string generic = name.substr(0, name.rfind('_')) + "_generic";
+      if (name == generic || !names.contains(generic)) visit(module.get());
+    }
+  }
+
   // Depth first: what it needs, itself, what should follow. Marked before: cycles end here.
   void visit(kmod_module* module) {
     if (module == nullptr || !seen_.insert(kmod_module_get_name(module)).second) return;
@@ -102,10 +119,10 @@ class LoadOrder {
     kmod_module_get_softdeps(module, &before, &after);
     const Modules soft_before(before);
     const Modules soft_after(after);
-    visit_all(soft_before.get());
+    visit_soft(soft_before.get());
     visit_all(Modules(kmod_module_get_dependencies(module)).get());
     if (const char* path = kmod_module_get_path(module)) files_.emplace_back(path);
-    visit_all(soft_after.get());
+    visit_soft(soft_after.get());
     for (const Companion& companion : kCompanions) {
       if (companion.module != kmod_module_get_name(module)) continue;
       kmod_list* found = nullptr;

@@ -157,9 +157,11 @@ class ModuleBuild {
     Command command{"make", {"-C", kernel_.build.string(), "M=" + copy.string()}, {}, {}};
     command.args.insert(command.args.end(), arguments_.begin(), arguments_.end());
     command.args.push_back(fmt::format("-j{}", std::max(1U, std::thread::hardware_concurrency())));
-    // Same bytes wherever the copy lies, and warnings of the guest name a path that means
-    // something.
-    command.args.push_back(fmt::format("KCFLAGS=-ffile-prefix-map={}={}", copy.string(), name_));
+    // Same bytes wherever cache and copy lie, and a WARN names a path that means something: the
+    // headers' ones start with /usr/src as if installed.
+    const fs::path headers = kernel_.build.parent_path().parent_path().parent_path();
+    command.args.push_back(fmt::format("KCFLAGS=-ffile-prefix-map={}={} -ffile-prefix-map={}=",
+                                       copy.string(), name_, headers.string()));
     command.args.push_back("modules");
     // Another make that runs us has nothing to say here; messages in English are searchable.
     command.environment = {{"MAKEFLAGS", ""}, {"MFLAGS", ""}, {"LC_ALL", "C"}};
