@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "analyzer/core/dump_file.h"
-#include "analyzer/core/memory.h"
+#include "analyzer/core/dump_memory.h"
 #include "analyzer/core/notes.h"
 #include "base/arch.h"
 
@@ -17,7 +17,7 @@ namespace rig::analyzer {
 struct Container {
   Arch arch = Arch::kX86_64;
   std::string format;
-  std::shared_ptr<const PhysMemory> memory;
+  std::shared_ptr<const DumpMemory> memory;
   Notes notes;
   std::vector<std::string> remarks;
 };

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "analyzer/core/container.h"
+#include "analyzer/core/vmcoreinfo_search.h"
 
 namespace rig::analyzer {
 namespace {
@@ -16,6 +17,7 @@ struct Reader {
 };
 constexpr Reader kReaders[] = {
     {"\177ELF", open_elf},
+    {"KDUMP   ", open_kdump},
 };
 
 // What people also have lying about, and what to do with it.
@@ -73,7 +75,7 @@ Result<Core> Core::open(const fs::path& path) {
   core.arch_ = container->arch;
   core.format_ = std::move(container->format);
   if (file->flattened()) core.format_ += ", flattened";
-  core.memory_ = std::move(container->memory);
+  core.memory_ = container->memory;
   core.cpus_ = std::move(container->notes.cpus);
   core.remarks_ = file->remarks();
   for (auto* remarks : {&container->remarks, &container->notes.remarks}) {
@@ -82,8 +84,30 @@ Result<Core> Core::open(const fs::path& path) {
   if (core.cpus_.empty()) {
     core.remarks_.push_back("the dump has no CPU notes: registers come from memory only");
   }
-  if (container->notes.vmcoreinfo) core.vmcoreinfo_.emplace(*container->notes.vmcoreinfo);
+  core.find_vmcoreinfo(container->notes.vmcoreinfo, *container->memory, file->file_size());
   return core;
+}
+
+void Core::find_vmcoreinfo(const std::optional<std::string>& note, const DumpMemory& memory,
+                           std::uint64_t file_size) {
+  if (note) {
+    vmcoreinfo_.emplace(*note);
+    if (vmcoreinfo_->value("OSRELEASE")) return;
+    remarks_.push_back("the VMCOREINFO note does not name a release: searched for another");
+  }
+  // A page of zeros takes 24 bytes of a kdump file: honest dumps stay well below this.
+  constexpr std::uint64_t kMemoryPerFileByte = 256;
+  vmcoreinfo_searched_ = true;
+  auto found = search_vmcoreinfo(memory, arch_, file_size * kMemoryPerFileByte);
+  if (!found) {
+    if (!note) remarks_.push_back("no VMCOREINFO, neither as a note nor in memory");
+    return;
+  }
+  vmcoreinfo_.emplace(found->text);
+  if (!found->proven) {
+    remarks_.push_back(
+        fmt::format("VMCOREINFO was found in memory at {} and could not be confirmed", found->at));
+  }
 }
 
 }  // namespace rig::analyzer

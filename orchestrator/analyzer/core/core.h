@@ -17,6 +17,8 @@
 
 namespace rig::analyzer {
 
+class DumpMemory;
+
 // One CPU's state as whoever wrote the dump saw it: raw, decoded by arch/.
 struct CpuNote {
   unsigned index = 0;               // position in the dump, i.e. QEMU's vCPU number
@@ -44,6 +46,8 @@ class Core {
 
  private:
   Core() = default;
+  void find_vmcoreinfo(const std::optional<std::string>& note, const DumpMemory& memory,
+                       std::uint64_t file_size);
 
   Arch arch_ = Arch::kX86_64;
   std::string format_;

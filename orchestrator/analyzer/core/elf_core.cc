@@ -15,7 +15,7 @@ namespace {
 constexpr std::uint64_t kNotesLimit = 64 << 20;
 constexpr std::uint64_t kPhysLimit = std::uint64_t{1} << 56;  // above any physical address
 
-class ElfMemory final : public PhysMemory {
+class ElfMemory final : public DumpMemory {
  public:
   ElfMemory(std::shared_ptr<const DumpFile> file, std::vector<Extent> in_file,
             std::vector<Extent> in_memory)
@@ -37,9 +37,14 @@ class ElfMemory final : public PhysMemory {
     return {};
   }
 
-  std::vector<PhysRange> ranges() const override {
+  std::vector<PhysRange> ranges() const override { return merged(in_memory_); }
+  std::vector<PhysRange> stored() const override { return merged(in_file_); }
+  void drop_resident() const override { file_->drop_resident(); }
+
+ private:
+  static std::vector<PhysRange> merged(const ExtentMap& map) {
     std::vector<PhysRange> result;
-    for (const Extent& extent : in_memory_.all()) {
+    for (const Extent& extent : map.all()) {
       if (!result.empty() && raw(result.back().begin) + result.back().size == extent.begin) {
         result.back().size += extent.size;
       } else {
@@ -49,7 +54,6 @@ class ElfMemory final : public PhysMemory {
     return result;
   }
 
- private:
   // Finds how far the file goes, so that the fault names the first address that is really gone.
   Read<void> damaged(std::uint64_t at, const Extent& extent, MutableBytes out) const {
     const std::uint64_t start = extent.source + (at - extent.begin);

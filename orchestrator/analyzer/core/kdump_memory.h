@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// The pages of a kdump-compressed core.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "analyzer/core/decompress.h"
+#include "analyzer/core/dump_memory.h"
+#include "analyzer/core/kdump.h"
+#include "analyzer/core/page_bitmap.h"
+#include "analyzer/core/page_cache.h"
+
+namespace rig::analyzer {
+
+class KdumpMemory final : public DumpMemory {
+ public:
+  KdumpMemory(std::shared_ptr<const DumpFile> file, const KdumpLayout& layout);
+
+  Read<void> read(PhysAddr address, MutableBytes out) const override;
+  std::vector<PhysRange> ranges() const override;
+  std::vector<PhysRange> stored() const override;
+  void drop_resident() const override { file_->drop_resident(); }
+
+  std::uint64_t ram_pages() const { return ram_.count(); }
+  std::uint64_t dumped_pages() const { return dumped_.count(); }
+  std::uint64_t stored_pages() const;  // of these, in this part of a split dump
+  bool bitmaps_complete() const { return bitmaps_complete_; }
+
+  // False when the page data goes on beyond the end of the file.
+  bool data_complete() const;
+
+  // The compression of the first page that has one: the header's flags are not always set.
+  Compression compression() const;
+
+ private:
+  ByteView bitmap(std::uint64_t offset, std::uint64_t size, std::vector<std::byte>& copy);
+  std::optional<KdumpPageDescriptor> descriptor(std::uint64_t index) const;
+  std::vector<PhysRange> runs(const PageBitmap& pages, std::uint64_t begin,
+                              std::uint64_t end) const;
+  tl::expected<KdumpPageDescriptor, Absence> find(std::uint64_t page) const;
+  tl::expected<void, Absence> read_part(std::uint64_t page, std::uint64_t inside, MutableBytes out,
+                                        bool bulk) const;
+  bool unpack(const KdumpPageDescriptor& descriptor, MutableBytes out) const;
+
+  std::shared_ptr<const DumpFile> file_;
+  KdumpLayout layout_;
+  unsigned page_shift_;
+  bool bitmaps_complete_ = true;
+  std::vector<std::byte> ram_copy_, dumped_copy_;  // of flattened bitmaps that lie in pieces
+  PageBitmap ram_;                                 // bitmap 1: the guest had this page
+  PageBitmap dumped_;                              // bitmap 2: and the dump has it
+  std::uint64_t first_rank_ = 0;                   // of the part's first page
+  mutable PageCache cache_;
+  mutable Decompressor decompressor_;
+};
+
+}  // namespace rig::analyzer
