@@ -4,6 +4,7 @@
 // The kernel sends the signal when the *thread* that forked ends: keep that thread alive.
 #pragma once
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -31,6 +32,7 @@ struct ChildGuard {
     ::sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
     ::setpgid(0, 0);
+    for (const int fd : inherit) ::fcntl(fd, F_SETFD, 0);  // opened with O_CLOEXEC, as all of ours
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(127);  // we died before the line above took effect
     return {};
