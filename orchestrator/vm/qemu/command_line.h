@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// What QEMU is started with. Pure: the same machine can be wired to our descriptors or to files and
+// sockets that a person can use.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "vm/qemu/machine.h"
+#include "vm/vm.h"
+
+namespace rig::vm::qemu {
+
+// Where the ends of the guest's wires are on the host: -chardev backends and disk images.
+struct Wiring {
+  std::string monitor;  // "socket,fd=5"
+  std::string console;
+  std::string agent;
+  std::vector<std::string> disks;  // one per VmConfig::disk_bytes: a raw image
+  bool paused = true;              // wait for the monitor's "cont"
+};
+
+// The arguments, without the program.
+std::vector<std::string> command_line(const Machine& machine, const VmConfig& config,
+                                      std::string_view accelerator, const Wiring& wiring);
+
+// One line for a shell: the same machine with its console on the terminal, its monitor and agent on
+// sockets in the current folder, and fresh disks there.
+std::string command_line_by_hand(const Machine& machine, const VmConfig& config,
+                                 std::string_view accelerator);
+
+}  // namespace rig::vm::qemu

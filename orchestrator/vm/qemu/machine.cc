@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vm/qemu/machine.h"
+
+#include <string>
+
+namespace rig::vm::qemu {
+namespace {
+
+constexpr Machine kMachines[] = {
+    // Nehalem: 4-level paging and quick under TCG ("max" turns on LA57). It has no RDRAND: kernels
+    // get their entropy from virtio-rng or jitter.
+    {.arch = Arch::kX86_64,
+     .binary = "qemu-system-x86_64",
+     .debian_package = "qemu-system-x86",
+     .type = "q35",
+     .cpu_tcg = "Nehalem",
+     .cpu_kvm = "host",
+     .console = "ttyS0",
+     .panic_device = "pvpanic-pci",
+     .watchdog_device = "i6300esb"},
+};
+
+}  // namespace
+
+Result<const Machine*> machine_for(Arch arch) {
+  std::string known;
+  for (const Machine& machine : kMachines) {
+    if (machine.arch == arch) return &machine;
+    known += (known.empty() ? "" : ", ") + std::string(to_string(machine.arch));
+  }
+  return fail_hint(Blame::kInput, fmt::format("available: {}", known),
+                   "the qemu backend has no machine for {}", to_string(arch));
+}
+
+}  // namespace rig::vm::qemu

@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vm/qemu/qemu_vm.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+#include "base/text.h"
+
+namespace rig::vm::qemu {
+namespace {
+
+constexpr std::chrono::seconds kStartTime{
+    20};                                      // QEMU answers within 0.1 s; a loaded machine is slow
+constexpr std::chrono::seconds kQuitTime{1};  // then it is killed
+constexpr std::chrono::seconds kEndTime{2};   // from a closed monitor to the process's end
+constexpr std::chrono::seconds kBabbleTime{5};  // a corrupted guest may garble, then panic
+constexpr std::size_t kMaxQueued = 200'000;     // events that nobody fetches
+
+std::string_view last_lines(std::string_view text) {
+  constexpr std::size_t kQuoted = 2000;
+  text = trim(text);
+  return text.size() > kQuoted ? text.substr(text.size() - kQuoted) : text;
+}
+
+// An empty sparse file that has no name any more.
+Result<UniqueFd> create_disk(std::uint64_t size) {
+  std::error_code error;
+  const fs::path folder = fs::temp_directory_path(error);
+  if (error) return fail(Blame::kRig, "no folder for temporary files: {}", error.message());
+  UniqueFd fd(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (!fd) {
+    std::string pattern = (folder / "crashrig-disk.XXXXXX").string();
+    fd.reset(::mkostemp(pattern.data(), O_CLOEXEC));
+    if (fd) ::unlink(pattern.c_str());
+  }
+  if (!fd || ::ftruncate(fd.get(), static_cast<off_t>(size)) != 0) {
+    return fail_errno(
+        errno, fmt::format("cannot create a disk of {} in {}", human_bytes(size), folder.string()));
+  }
+  return fd;
+}
+
+Status check(const VmConfig& config) {
+  constexpr std::uint64_t kMiB = 1 << 20;
+  if (config.memory_bytes == 0 || config.memory_bytes % kMiB != 0) {
+    return fail(Blame::kInput, "guest memory of {} bytes is not a multiple of 1 MiB",
+                config.memory_bytes);
+  }
+  if (config.cpus == 0) return fail(Blame::kInput, "a guest needs at least one CPU");
+  for (const fs::path& file : {config.kernel, config.initramfs}) {
+    if (!file.empty() && ::access(file.c_str(), R_OK) != 0) {
+      return fail_errno(errno, fmt::format("cannot read {}", file.string()), Blame::kInput);
+    }
+  }
+  if (config.kernel.empty()) return fail(Blame::kInput, "no kernel to boot");
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Vm>> start_qemu(const VmConfig& config) {
+  RIG_ASSIGN(const Machine* machine, machine_for(config.arch));
+  RIG_TRY(check(config));
+  RIG_ASSIGN(const fs::path program, find_program(machine->binary, machine->debian_package));
+  RIG_ASSIGN(const AcceleratorHost host, this_host(*machine, program, config.stop));
+  RIG_ASSIGN(Accelerator accelerator,
+             choose_accelerator(*machine, config.accelerator, host, config.stop));
+  return QemuVm::start(config, *machine, program, std::move(accelerator));
+}
+
+QemuVm::QemuVm(const VmConfig& config) : config_(config) {
+  agent_ = std::make_unique<AgentChannel>(AgentChannel::Outlets{
+      .send = [this](std::string bytes) { agent_wire_->write(std::move(bytes)); },
+      .on_event = [this](Event event) { push(std::move(event)); }});
+}
+
+Result<std::unique_ptr<Vm>> QemuVm::start(const VmConfig& config, const Machine& machine,
+                                          const fs::path& program, Accelerator accelerator) {
+  std::unique_ptr<QemuVm> vm(new QemuVm(config));
+  vm->description_ = {.backend = "qemu",
+                      .backend_version = {},
+                      .accelerator = accelerator.name,
+                      .accelerator_reason = std::move(accelerator.reason),
+                      .command_line = command_line_by_hand(machine, config, accelerator.name)};
+  RIG_TRY(vm->launch(machine, program));
+  return vm;
+}
+
+Result<std::unique_ptr<Vm>> QemuVm::attach(const VmConfig& config, Wires wires) {
+  std::unique_ptr<QemuVm> vm(new QemuVm(config));
+  vm->description_.backend = "qemu";
+  RIG_TRY(vm->connect(std::move(wires)));
+  return vm;
+}
+
+Status QemuVm::launch(const Machine& machine, const fs::path& program) {
+  RIG_ASSIGN(auto monitor, socket_pair());
+  RIG_ASSIGN(auto console, socket_pair());
+  RIG_ASSIGN(auto agent, socket_pair());
+  const auto wire = [](std::string_view id, const UniqueFd& fd) {
+    return fmt::format("socket,id={},fd={}", id, fd.get());
+  };
+  Wiring wiring{.monitor = wire("monitor", monitor.second),
+                .console = wire("console", console.second),
+                .agent = wire("agent", agent.second),
+                .disks = {}};
+  std::vector<int> inherit{monitor.second.get(), console.second.get(), agent.second.get()};
+  std::vector<UniqueFd> disks;
+  for (const std::uint64_t size : config_.disk_bytes) {
+    RIG_ASSIGN(UniqueFd disk, create_disk(size));
+    inherit.push_back(disk.get());
+    // QEMU opens a disk read-only first and again to write, which an -add-fd set serves only with
+    // two descriptors.
+    wiring.disks.push_back(fmt::format("/proc/self/fd/{}", disk.get()));
+    disks.push_back(std::move(disk));
+  }
+  const Command command{.program = program.string(),
+                        .args = command_line(machine, config_, description_.accelerator, wiring),
+                        .directory = {},
+                        .environment = {}};
+  RIG_ASSIGN(child_, Child::start(loop_, command, std::move(inherit)));
+  // Only QEMU holds the other ends now: its end closes them.
+  monitor.second.reset();
+  console.second.reset();
+  agent.second.reset();
+  return connect({std::move(monitor.first), std::move(console.first), std::move(agent.first)});
+}
+
+Status QemuVm::connect(Wires wires) {
+  std::error_code error;
+  fs::create_directories(config_.folder, error);
+  if (error) {
+    return fail(Blame::kRig, "cannot create {}: {}", config_.folder.string(), error.message());
+  }
+  RIG_ASSIGN(console_log_,
+             ConsoleLog::create(config_.folder / "console.log", [this](std::string line) {
+               push({.kind = EventKind::kConsoleLine, .text = std::move(line)});
+             }));
+  console_ = std::make_unique<Channel>(
+      loop_, std::move(wires.console),
+      Channel::Handlers{.on_bytes = [this](std::string_view b) { console_log_->feed(b); },
+                        .on_end = [this] { console_log_->finish(); }});
+  agent_wire_ = std::make_unique<Channel>(loop_, std::move(wires.agent),
+                                          Channel::Handlers{.on_bytes = [this](std::string_view b) {
+                                            agent_->feed(b);
+                                            if (agent_->broken() && !agent_broke_)
+                                              agent_broke_ = Clock::now();
+                                          }});
+  qmp_ = std::make_unique<Qmp>(loop_, std::move(wires.monitor),
+                               [this](const QmpEvent& event) { on_monitor_event(event); });
+  const Deadline deadline = Deadline::after(kStartTime);
+  auto version = qmp_->connect(deadline, config_.stop);
+  if (!version) return tl::unexpected(explain(std::move(version).error(), "starting"));
+  description_.backend_version = *std::move(version);
+  return command("cont", deadline);
+}
+
+QemuVm::~QemuVm() {
+  if (!child_ || !child_->alive()) return;
+  if (qmp_ && !qmp_->broken()) {
+    qmp_->send("quit", {}, [](Qmp::Reply) {});
+    loop_.run_until([this] { return !child_->alive(); }, Deadline::after(kQuitTime));
+  }
+  child_.reset();  // kills what is still there
+}
+
+// ---- events
+
+void QemuVm::push(Event event) {
+  // A guest that prints without end must not fill our memory; all lines are in the log.
+  const bool line = event.kind == EventKind::kConsoleLine;
+  const bool noise =
+      line || event.kind == EventKind::kHeartbeat || event.kind == EventKind::kProgramOutput;
+  if (events_.size() >= kMaxQueued && noise) {
+    dropped_lines_ += line;
+    return;
+  }
+  if (const std::uint64_t lines = std::exchange(dropped_lines_, 0); lines != 0) {
+    events_.push_back({.kind = EventKind::kConsoleLine,
+                       .text = fmt::format("[{} lines left out: see console.log]", lines)});
+  }
+  events_.push_back(std::move(event));
+}
+
+void QemuVm::on_monitor_event(const QmpEvent& event) {
+  // What the guest printed and said before has been in these sockets before: first things first.
+  console_->drain();
+  agent_wire_->drain();
+  if (event.name == "GUEST_PANICKED") {
+    guest_ = Guest::kPanicked;
+    stopping_ = false;
+    push({.kind = EventKind::kPanicked, .text = "the guest reported a panic"});
+  } else if (event.name == "SHUTDOWN") {
+    on_shutdown(event);
+  } else if (event.name == "WATCHDOG") {
+    guest_ = Guest::kWatchdog;
+    stopping_ = false;
+    push({.kind = EventKind::kWatchdog, .text = "the watchdog fired"});
+  } else if (event.name == "STOP") {
+    on_stop();
+  } else if (event.name == "RESUME") {
+    guest_ = Guest::kRunning;
+  } else if (event.name == "DUMP_COMPLETED") {
+    dump_end_ = DumpEnd{event.text("error")};
+  }
+}
+
+void QemuVm::on_shutdown(const QmpEvent& event) {
+  if (!event.flag("guest")) return;  // our "quit", or somebody's signal: the process ends next
+  stopping_ = false;
+  const std::string reason = event.text("reason");
+  if (reason == "guest-reset") {
+    guest_ = Guest::kReset;
+    push({.kind = EventKind::kReset, .text = "the guest asked for a reset"});
+  } else if (guest_ != Guest::kPanicked) {
+    guest_ = Guest::kPoweredOff;
+    push({.kind = EventKind::kPoweredOff, .text = reason});
+  }
+}
+
+void QemuVm::on_stop() {
+  if (std::exchange(stopping_, false)) {
+    guest_ = Guest::kHalted;
+    return;
+  }
+  if (guest_ == Guest::kPoweredOff) return;
+  if (guest_ != Guest::kRunning) {
+    push({.kind = EventKind::kStopped, .text = fmt::format("stopped: {}", guest_state())});
+    return;
+  }
+  // Nobody said why: ask. A fault of the accelerator must not look like the kernel's.
+  guest_ = Guest::kStopped;
+  qmp_->send("query-status", {}, [this](Qmp::Reply reply) {
+    std::string state;
+    if (reply && reply->is_object()) {
+      state = QmpEvent{{}, reply->as_object()}.text("status");
+    }
+    if (state == "internal-error" || state == "io-error") guest_ = Guest::kFault;
+    push({.kind = EventKind::kStopped, .text = fmt::format("stopped: {}", state)});
+  });
+}
+
+// Queues the end of the process once, after all that it has said.
+void QemuVm::check_child() {
+  if (end_told_ || !child_ || child_->alive()) return;
+  end_told_ = true;
+  console_->drain();
+  agent_wire_->drain();
+  if (!console_->ended()) console_log_->finish();
+  push({.kind = EventKind::kBackendExited, .text = gone_error("running").what});
+}
+
+bool QemuVm::gone() const {
+  return qmp_->broken() || (child_ && !child_->alive());
+}
+
+std::string_view QemuVm::guest_state() const {
+  switch (guest_) {
+    case Guest::kRunning:
+      return "it runs";
+    case Guest::kHalted:
+      return "it is halted by the rig";
+    case Guest::kPanicked:
+      return "it panicked";
+    case Guest::kReset:
+      return "it asked for a reset";
+    case Guest::kWatchdog:
+      return "its watchdog fired";
+    case Guest::kStopped:
+      return "it stopped";
+    case Guest::kPoweredOff:
+      return "it powered off";
+    case Guest::kFault:
+      return "QEMU stopped it for a fault of its own";
+  }
+  return "unknown";
+}
+
+Error QemuVm::gone_error(std::string_view doing) const {
+  if (!child_ || child_->alive()) {
+    return Error{Blame::kRig, fmt::format("QEMU's monitor is gone while {}", doing), {}};
+  }
+  Error error{Blame::kRig, fmt::format("QEMU {} while {}", child_->how_it_ended(), doing), {}};
+  const std::string output = child_->output();
+  if (const auto said = last_lines(output); !said.empty()) error.what += fmt::format(":\n{}", said);
+  if (description_.accelerator == "kvm" && doing == "starting") {
+    error.hint = "does KVM work here? try the accelerator auto or tcg";
+  }
+  return error;
+}
+
+// A monitor that broke because QEMU is ending: wait for its end, it tells more.
+Error QemuVm::explain(Error error, std::string_view doing) {
+  if (error.blame != Blame::kRig || !qmp_->broken() || !child_) return error;
+  loop_.run_until([this] { return !child_->alive(); }, Deadline::after(kEndTime), config_.stop);
+  check_child();
+  return child_->alive() ? error : gone_error(doing);
+}
+
+Result<bool> QemuVm::wait(const std::function<bool()>& condition, Deadline deadline,
+                          std::string_view doing) {
+  const auto woke = loop_.run_until([&] { return condition() || gone(); }, deadline, config_.stop);
+  if (woke == Loop::Woke::kCancelled) return fail(Blame::kCancelled, "stopped while {}", doing);
+  if (condition()) return true;
+  if (woke == Loop::Woke::kDeadline) return false;
+  return tl::unexpected(explain(gone_error(doing), doing));
+}
+
+Status QemuVm::command(std::string_view name, Deadline deadline) {
+  auto reply = qmp_->execute(name, {}, deadline, config_.stop);
+  if (!reply) return tl::unexpected(explain(std::move(reply).error(), name));
+  return {};
+}
+
+Result<std::optional<Event>> QemuVm::next_event(Deadline deadline) {
+  if (agent_broke_ && !stopped_by_itself()) {
+    deadline = deadline.sooner(Deadline::after(*agent_broke_ + kBabbleTime - Clock::now()));
+  }
+  const auto woke = loop_.run_until(
+      [this] {
+        if (events_.empty() && gone() && child_) check_child();
+        return !events_.empty() || end_told_ || gone() || console_log_->error();
+      },
+      deadline, config_.stop);
+  if (woke == Loop::Woke::kCancelled) return fail(Blame::kCancelled, "stopped");
+  if (events_.empty() && gone() && !end_told_) (void)explain(gone_error("running"), "running");
+  if (!events_.empty()) {
+    std::optional<Event> event = std::move(events_.front());
+    events_.pop_front();
+    return event;
+  }
+  if (gone()) return tl::unexpected(gone_error("running"));
+  if (console_log_->error()) return tl::unexpected(*console_log_->error());
+  const bool babbled = agent_broke_ && Clock::now() >= *agent_broke_ + kBabbleTime;
+  if (babbled && !stopped_by_itself()) return tl::unexpected(*agent_->broken());
+  return std::nullopt;
+}
+
+Status QemuVm::stop(Deadline deadline) {
+  if (guest_ != Guest::kRunning) return {};
+  stopping_ = true;
+  const Status status = command("stop", deadline);
+  if (!status) stopping_ = false;
+  return status;
+}
+
+Status QemuVm::resume(Deadline deadline) {
+  if (guest_ == Guest::kRunning) return {};
+  return command("cont", deadline);
+}
+
+}  // namespace rig::vm::qemu

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vm/qemu/accelerator.h"
+
+#include <gmock/gmock.h>
+
+namespace rig::vm::qemu {
+namespace {
+
+using testing::HasSubstr;
+
+class AcceleratorTest : public testing::Test {
+ protected:
+  AcceleratorTest() {
+    host_.device = "/dev/null";  // can be opened
+    host_.machine = "x86_64";
+    host_.boot_id = "boot-1";
+    host_.qemu = "/usr/bin/qemu 1 2";
+    host_.cache = folder_->path();
+    host_.probe = [this]() -> Result<std::optional<std::string>> {
+      ++probes_;
+      return failure_;
+    };
+  }
+  Result<Accelerator> choose(std::string_view wanted = "auto") {
+    return choose_accelerator(**machine_for(Arch::kX86_64), wanted, host_);
+  }
+
+  Result<TempDir> folder_ = TempDir::create("accelerator-test");
+  AcceleratorHost host_;
+  std::optional<std::string> failure_;
+  int probes_ = 0;
+};
+
+TEST_F(AcceleratorTest, KvmIsTakenOnceAGuestRanInIt) {
+  const auto chosen = choose();
+  ASSERT_TRUE(chosen);
+  EXPECT_EQ(chosen->name, "kvm");
+  EXPECT_EQ(probes_, 1);
+}
+
+TEST_F(AcceleratorTest, FailedProbeFallsBackToTcgAndSaysWhy) {
+  failure_ = "a tiny guest\nhangs in it";
+  const auto chosen = choose();
+  ASSERT_TRUE(chosen);
+  EXPECT_EQ(chosen->name, "tcg");
+  EXPECT_EQ(chosen->reason, "/dev/null is there, but a tiny guest hangs in it");
+}
+
+TEST_F(AcceleratorTest, AnswerIsRememberedWithItsReason) {
+  failure_ = "it hangs";
+  const auto first = choose();
+  const auto second = choose();
+  ASSERT_TRUE(first && second);
+  EXPECT_EQ(probes_, 1);
+  EXPECT_EQ(second->name, "tcg");
+  EXPECT_EQ(second->reason, first->reason);
+}
+
+TEST_F(AcceleratorTest, AnotherBootOrAnotherQemuIsProbedAgain) {
+  ASSERT_TRUE(choose());
+  host_.boot_id = "boot-2";
+  ASSERT_TRUE(choose());
+  host_.qemu = "/usr/bin/qemu 9 9";
+  ASSERT_TRUE(choose());
+  EXPECT_EQ(probes_, 3);
+}
+
+TEST_F(AcceleratorTest, DamagedCacheIsProbedAgain) {
+  ASSERT_TRUE(choose());
+  ASSERT_TRUE(write_file_atomically(host_.cache / "accelerator-x86_64", "boot-1\nrubbish"));
+  ASSERT_TRUE(choose());
+  EXPECT_EQ(probes_, 2);
+}
+
+TEST_F(AcceleratorTest, NoDeviceNeedsNoProbe) {
+  host_.device = "/nonexistent/kvm";
+  const auto chosen = choose();
+  ASSERT_TRUE(chosen);
+  EXPECT_EQ(chosen->name, "tcg");
+  EXPECT_THAT(chosen->reason, HasSubstr("No such file"));
+  EXPECT_EQ(probes_, 0);
+}
+
+TEST_F(AcceleratorTest, ForeignArchitectureNeedsNoProbe) {
+  host_.machine = "aarch64";
+  const auto chosen = choose();
+  ASSERT_TRUE(chosen);
+  EXPECT_EQ(chosen->name, "tcg");
+  EXPECT_EQ(probes_, 0);
+}
+
+TEST_F(AcceleratorTest, ForcedChoiceIsNotQuestioned) {
+  EXPECT_EQ(choose("kvm")->name, "kvm");
+  EXPECT_EQ(choose("tcg")->name, "tcg");
+  EXPECT_EQ(probes_, 0);
+}
+
+TEST_F(AcceleratorTest, UnknownNameIsTheUsersAndGetsASuggestion) {
+  const auto chosen = choose("kvn");
+  ASSERT_FALSE(chosen);
+  EXPECT_EQ(chosen.error().blame, Blame::kInput);
+  EXPECT_THAT(chosen.error().what, HasSubstr("kvm"));
+}
+
+TEST_F(AcceleratorTest, CancelledProbeIsNotRemembered) {
+  host_.probe = []() -> Result<std::optional<std::string>> {
+    return fail(Blame::kCancelled, "stopped");
+  };
+  const auto chosen = choose();
+  ASSERT_FALSE(chosen);
+  EXPECT_EQ(chosen.error().blame, Blame::kCancelled);
+  EXPECT_FALSE(fs::exists(host_.cache / "accelerator-x86_64"));
+}
+
+// The real thing, whatever this machine has: it must come to an answer in time.
+TEST(Accelerator, ThisHostIsDecidedWithinThreeSeconds) {
+  const Machine& machine = **machine_for(Arch::kX86_64);
+  const auto cache = TempDir::create("accelerator-test");
+  ASSERT_TRUE(cache);
+  auto host = this_host(machine, "/usr/bin/qemu-system-x86_64", {});
+  ASSERT_TRUE(host) << host.error().message();
+  host->cache = cache->path();
+  const Stopwatch watch;
+  const auto chosen = choose_accelerator(machine, "auto", *host);
+  ASSERT_TRUE(chosen) << chosen.error().message();
+  EXPECT_LT(watch.seconds(), 3.0);
+  EXPECT_FALSE(chosen->reason.empty());
+  RecordProperty("accelerator", chosen->name + ": " + chosen->reason);
+}
+
+}  // namespace
+}  // namespace rig::vm::qemu

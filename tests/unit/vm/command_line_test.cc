@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vm/qemu/command_line.h"
+
+#include <gmock/gmock.h>
+
+#include <cstdlib>
+
+#include "base/file.h"
+
+namespace rig::vm::qemu {
+namespace {
+
+using testing::HasSubstr;
+
+VmConfig config() {
+  VmConfig config;
+  config.kernel = "/k/vmlinux";
+  config.initramfs = "/k/initramfs.cpio";
+  config.cmdline = "console=ttyS0 panic=-1 oops=panic";
+  config.disk_bytes = {64 << 20};
+  return config;
+}
+
+const Machine& x86() {
+  return **machine_for(Arch::kX86_64);
+}
+
+Wiring wiring() {
+  return {.monitor = "socket,id=monitor,fd=5",
+          .console = "socket,id=console,fd=6",
+          .agent = "socket,id=agent,fd=7",
+          .disks = {"/proc/self/fd/8"}};
+}
+
+// One option with its value per line. CRASHRIG_UPDATE=1 rewrites the file.
+void expect_golden(const std::string& name, const std::vector<std::string>& args) {
+  std::string text;
+  for (const std::string& arg : args) {
+    text += arg.starts_with("-") && !text.empty() ? "\n" : text.empty() ? "" : " ";
+    text += arg;
+  }
+  text += "\n";
+  const fs::path path = fs::path(RIG_TEST_DATA) / "vm" / name;
+  if (std::getenv("CRASHRIG_UPDATE") != nullptr) {
+    ASSERT_TRUE(write_file_atomically(path, text));
+  }
+  const auto golden = read_file(path);
+  ASSERT_TRUE(golden) << golden.error().message();
+  EXPECT_EQ(text, *golden);
+}
+
+TEST(CommandLine, MatchesTheGoldenTextUnderTcg) {
+  expect_golden("x86_64-tcg.args", command_line(x86(), config(), "tcg", wiring()));
+}
+
+TEST(CommandLine, KvmTakesTheHostsCpu) {
+  const auto args = command_line(x86(), config(), "kvm", wiring());
+  const auto cpu = std::find(args.begin(), args.end(), "-cpu");
+  ASSERT_NE(cpu, args.end());
+  EXPECT_EQ(*(cpu + 1), "host");
+}
+
+TEST(CommandLine, ByHandNeedsNothingOfOurs) {
+  VmConfig quoted = config();
+  quoted.cmdline = "console=ttyS0 dyndbg='file x +p'";
+  const std::string line = command_line_by_hand(x86(), quoted, "tcg");
+  EXPECT_THAT(line, testing::StartsWith("truncate -s 67108864 disk0.img && qemu-system-x86_64 "));
+  EXPECT_THAT(line, HasSubstr("file=disk0.img"));
+  EXPECT_THAT(line, HasSubstr(R"(-append 'console=ttyS0 dyndbg='\''file x +p'\''')"));
+  EXPECT_THAT(line, HasSubstr("path=qmp.sock,server=on,wait=off"));
+  EXPECT_THAT(line, testing::Not(HasSubstr("fd=")));
+  EXPECT_THAT(line, testing::Not(testing::EndsWith(" -S")));
+}
+
+TEST(CommandLine, CommaInADiskPathDoesNotEndIt) {
+  Wiring odd = wiring();
+  odd.disks = {"/tmp/a,b.img"};
+  const auto args = command_line(x86(), config(), "tcg", odd);
+  EXPECT_THAT(args, testing::Contains(HasSubstr("file=/tmp/a,,b.img")));
+}
+
+TEST(Machine, UnknownArchitectureNamesTheOnesThereAre) {
+  const auto machine = machine_for(Arch::kArm64);
+  ASSERT_FALSE(machine);
+  EXPECT_EQ(machine.error().blame, Blame::kInput);
+  EXPECT_THAT(machine.error().message(), HasSubstr("no machine for arm64 (available: x86_64)"));
+}
+
+}  // namespace
+}  // namespace rig::vm::qemu
