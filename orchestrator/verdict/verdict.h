@@ -17,10 +17,12 @@ namespace rig::verdict {
 // Of an attempt. A fault of the rig is never a statement about the kernel.
 enum class Outcome { kExpectedCrash, kOtherCrash, kSurvived, kHung, kRigError };
 std::string_view to_string(Outcome outcome);  // "expected-crash" ...
+std::optional<Outcome> parse_outcome(std::string_view name);
 
 // Of a cell.
 enum class Verdict { kPass, kFail, kFlaky, kError };
 std::string_view to_string(Verdict verdict);
+std::optional<Verdict> parse_verdict(std::string_view name);
 
 // One predicate of the signature, held against what was there.
 struct Check {
@@ -30,7 +32,9 @@ struct Check {
   bool holds = false;
 };
 
-// What an attempt observed. `survived` means that the load ran to its end.
+// What an attempt observed. `survived` means that the load ran to its end; a kernel that reported
+// something meanwhile did not survive. None of them set: the rig saw no end, which is its own
+// fault.
 struct Observation {
   bool crashed = false;
   bool hung = false;
@@ -44,6 +48,9 @@ struct Judgement {
   std::vector<Check> checks;  // all of them; those that do not hold explain the outcome
 };
 
+// An expected crash must satisfy every predicate. A variant that should survive and crashed is an
+// other-crash; one that should crash and survived is `survived`: cell_verdict() tells whether that
+// is good.
 Judgement judge(const scenario::Expectation& expectation, const Observation& observation);
 
 // pass: every attempt as expected; fail: none was; flaky: some were; error: a rig error, or no
