@@ -7,6 +7,20 @@
 
 namespace rig::scenario {
 
+std::string Variant::param_text() const {
+  std::string text;
+  for (const auto& [key, value] : params) {
+    text += fmt::format("{}{}={}", text.empty() ? "" : " ", key, value);
+  }
+  return text;
+}
+
+std::vector<std::string> Stress::arguments() const {
+  std::vector<std::string> all = {"--seconds", fmt::format("{}", duration.count())};
+  all.insert(all.end(), args.begin(), args.end());
+  return all;
+}
+
 std::string Cell::name() const {
   return fmt::format("{}/{}/{}/{}/{}", scenario->name, to_string(arch), kernel, detector.name,
                      variant.name);

@@ -55,6 +55,8 @@ struct Variant {
   fs::path module;                            // folder with a Kbuild, absolute; may be empty
   std::map<std::string, std::string> params;  // of the module
   bool survives = false;                      // `expect: survive`
+
+  std::string param_text() const;  // "late_write=1 late_ms=20", as the kernel's loader takes them
 };
 
 struct Detector {
@@ -68,6 +70,9 @@ struct Stress {
   fs::path program;  // absolute: ROOT/guest/stress/NAME, which is a folder, NAME.cc or a program
   std::vector<std::string> args;
   std::chrono::seconds duration{20};
+
+  // What the program is called with: "--seconds N", then `args`.
+  std::vector<std::string> arguments() const;
 };
 
 struct Timeouts {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a run leaves on disk: results/<run>/, one folder per attempt, the manifest last. A folder
-// without manifest.json was cut short. Schema in docs/ARCHITECTURE.md.
+// without manifest.json was cut short. run_folder.h writes and reads it, record_json.h has the
+// schema.
 #pragma once
 
 #include <optional>

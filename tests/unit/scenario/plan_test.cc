@@ -114,6 +114,16 @@ TEST(Cell, CommandLineIsTheScenariosThenTheDetectorsWithRepetitionsKept) {
             (Names{"oops=panic", "slab_nomerge", "oops=panic", "kasan.fault=panic"}));
 }
 
+TEST(Cell, ModuleAndStressAreCalledAsInTheGuest) {
+  Variant variant;
+  variant.params = {{"late_write", "1"}, {"late_ms", "20"}};
+  EXPECT_EQ(variant.param_text(), "late_ms=20 late_write=1");
+  EXPECT_EQ(Variant{}.param_text(), "");
+  const Stress stress{
+      .program = "/x", .args = {"--disk", "/dev/vda"}, .duration = std::chrono::seconds(8)};
+  EXPECT_EQ(stress.arguments(), (Names{"--seconds", "8", "--disk", "/dev/vda"}));
+}
+
 TEST(Cell, SurvivingVariantExpectsNoCrash) {
   const auto cells = plan(sample(), {.detector = {"none"}});
   ASSERT_TRUE(cells);

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/record_json.h"
+
+#include <boost/json.hpp>
+#include <cmath>
+
+#include "base/text.h"
+#include "store/json_text.h"
+
+namespace rig::store {
+
+namespace {
+
+namespace json = boost::json;
+
+// --- Writing ---------------------------------------------------------------------------------
+
+json::value text(std::string_view value) {
+  return json::string(to_utf8(value));
+}
+json::value text_or_null(std::string_view value) {
+  return value.empty() ? json::value(nullptr) : text(value);
+}
+json::value hex(std::uint64_t value) {
+  return json::string(fmt::format("{:#x}", value));
+}
+
+template <typename T>
+json::value or_null(const std::optional<T>& value) {
+  return value ? json::value(*value) : json::value(nullptr);
+}
+
+json::value write(const oops::Report& report) {
+  json::object registers;
+  for (const auto& [name, value] : report.registers) registers[to_utf8(name)] = hex(value);
+  json::array frames;
+  for (const oops::Frame& frame : report.frames) {
+    frames.push_back({{"function", text(frame.function)},
+                      {"offset", hex(frame.offset)},
+                      {"size", hex(frame.size)},
+                      {"module", text_or_null(frame.module)},
+                      {"reliable", frame.reliable}});
+  }
+  return {{"kind", text(report.kind)},
+          {"title", text(report.title)},
+          {"function", text_or_null(report.function)},
+          {"module", text_or_null(report.module)},
+          {"address", report.address ? hex(*report.address) : json::value(nullptr)},
+          {"access", text_or_null(report.access)},
+          {"access_size", or_null(report.access_size)},
+          {"cache", text_or_null(report.cache)},
+          {"comm", text_or_null(report.comm)},
+          {"pid", or_null(report.pid)},
+          {"cpu", or_null(report.cpu)},
+          {"taint", text_or_null(report.taint)},
+          {"registers", std::move(registers)},
+          {"frames", std::move(frames)},
+          {"first_line", report.first_line},
+          {"last_line", report.last_line},
+          {"panicked", report.panicked},
+          {"corrupted", report.corrupted}};
+}
+
+json::value write(const Attempt& attempt) {
+  json::array checks;
+  for (const verdict::Check& check : attempt.checks) {
+    checks.push_back({{"predicate", text(check.predicate)},
+                      {"expected", text(check.expected)},
+                      {"found", text(check.found)},
+                      {"holds", check.holds}});
+  }
+  return {{"outcome", text(verdict::to_string(attempt.outcome))},
+          {"seconds",
+           {{"boot", or_null(attempt.seconds.boot)},
+            {"crash", or_null(attempt.seconds.crash)},
+            {"capture", or_null(attempt.seconds.capture)},
+            {"analyze", or_null(attempt.seconds.analyze)}}},
+          {"report", attempt.report ? write(*attempt.report) : json::value(nullptr)},
+          {"checks", std::move(checks)},
+          {"error", text_or_null(attempt.error)},
+          {"reason", text_or_null(attempt.reason)},
+          {"core", text_or_null(attempt.core)},
+          {"findings", text_or_null(attempt.findings)},
+          {"console", text_or_null(attempt.console)},
+          {"command_line", text_or_null(attempt.command_line)},
+          {"accelerator", text_or_null(attempt.accelerator)},
+          {"backend_version", text_or_null(attempt.backend_version)}};
+}
+
+json::object write_head(const CellRecord& cell) {
+  return {{"scenario", text(cell.scenario)},
+          {"arch", text(cell.arch)},
+          {"kernel", text(cell.kernel)},
+          {"detector", text(cell.detector)},
+          {"variant", text(cell.variant)},
+          {"kernel_release", text_or_null(cell.kernel_release)},
+          {"kernel_package", text_or_null(cell.kernel_package)},
+          {"kernel_version", text_or_null(cell.kernel_version)},
+          {"cmdline", text_or_null(cell.cmdline)}};
+}
+
+// --- Reading ---------------------------------------------------------------------------------
+
+// One value of the document and the way to it. Reading goes on with defaults after a mistake; the
+// first one is kept in `error`.
+class Reader {
+ public:
+  Reader(const json::value& value, std::string path, std::string& error)
+      : value_(value), path_(std::move(path)), error_(error) {}
+
+  // The member `key`; null when there is none.
+  Reader at(std::string_view key) const {
+    const auto* object = value_.if_object();
+    const auto* member = object == nullptr ? nullptr : object->if_contains(key);
+    if (object == nullptr && !value_.is_null()) complain("is not an object");
+    return {member == nullptr ? null() : *member,
+            path_.empty() ? std::string(key) : fmt::format("{}.{}", path_, key), error_};
+  }
+
+  std::vector<Reader> items() const {
+    std::vector<Reader> all;
+    if (value_.is_null()) return all;
+    const auto* array = value_.if_array();
+    if (array == nullptr) complain("is not a list");
+    for (std::size_t i = 0; array != nullptr && i < array->size(); ++i) {
+      all.emplace_back((*array)[i], fmt::format("{}[{}]", path_, i), error_);
+    }
+    return all;
+  }
+
+  std::vector<std::pair<std::string, Reader>> members() const {
+    std::vector<std::pair<std::string, Reader>> all;
+    const auto* object = value_.if_object();
+    if (object == nullptr && !value_.is_null()) complain("is not an object");
+    if (object == nullptr) return all;
+    for (const auto& pair : *object) {
+      all.emplace_back(std::string(pair.key()), at(pair.key()));
+    }
+    return all;
+  }
+
+  bool is_null() const { return value_.is_null(); }
+
+  std::string text() const {
+    if (const auto* string = value_.if_string()) return std::string(*string);
+    if (!value_.is_null()) complain("is not a text");
+    return {};
+  }
+
+  bool flag() const {
+    if (const auto* flag = value_.if_bool()) return *flag;
+    if (!value_.is_null()) complain("is neither true nor false");
+    return false;
+  }
+
+  // A number, or a number as text.
+  std::optional<std::uint64_t> number() const {
+    if (value_.is_null()) return std::nullopt;
+    if (const auto* number = value_.if_int64(); number != nullptr && *number >= 0) {
+      return static_cast<std::uint64_t>(*number);
+    }
+    if (const auto* number = value_.if_uint64()) return *number;
+    const auto* string = value_.if_string();
+    const auto parsed =
+        string == nullptr ? std::nullopt : parse_u64({string->data(), string->size()});
+    if (!parsed) complain("is not a number");
+    return parsed;
+  }
+
+  std::optional<double> seconds() const {
+    if (value_.is_null()) return std::nullopt;
+    boost::system::error_code failed;
+    const auto number = value_.to_number<double>(failed);
+    if (!failed && std::isfinite(number)) return number;
+    complain("is not a number");
+    return std::nullopt;
+  }
+
+  void complain(std::string_view what) const {
+    if (error_.empty()) error_ = fmt::format("{}: {}", path_.empty() ? "document" : path_, what);
+  }
+
+ private:
+  static const json::value& null() {
+    static const json::value kNull;
+    return kNull;
+  }
+
+  const json::value& value_;
+  std::string path_;
+  std::string& error_;
+};
+
+oops::Report read_report(const Reader& from) {
+  oops::Report report;
+  report.kind = from.at("kind").text();
+  report.title = from.at("title").text();
+  report.function = from.at("function").text();
+  report.module = from.at("module").text();
+  report.address = from.at("address").number();
+  report.access = from.at("access").text();
+  report.access_size = from.at("access_size").number();
+  report.cache = from.at("cache").text();
+  report.comm = from.at("comm").text();
+  report.pid = from.at("pid").number();
+  report.cpu = from.at("cpu").number();
+  report.taint = from.at("taint").text();
+  for (const auto& [name, value] : from.at("registers").members()) {
+    report.registers[name] = value.number().value_or(0);
+  }
+  for (const Reader& frame : from.at("frames").items()) {
+    report.frames.push_back({.function = frame.at("function").text(),
+                             .offset = frame.at("offset").number().value_or(0),
+                             .size = frame.at("size").number().value_or(0),
+                             .module = frame.at("module").text(),
+                             .reliable = frame.at("reliable").flag()});
+  }
+  report.first_line = from.at("first_line").number().value_or(0);
+  report.last_line = from.at("last_line").number().value_or(0);
+  report.panicked = from.at("panicked").flag();
+  report.corrupted = from.at("corrupted").flag();
+  return report;
+}
+
+Attempt read_attempt(const Reader& from) {
+  Attempt attempt;
+  const Reader outcome = from.at("outcome");
+  if (const auto parsed = verdict::parse_outcome(outcome.text())) {
+    attempt.outcome = *parsed;
+  } else {
+    outcome.complain(fmt::format("unknown '{}'", outcome.text()));
+  }
+  const Reader seconds = from.at("seconds");
+  attempt.seconds = {.boot = seconds.at("boot").seconds(),
+                     .crash = seconds.at("crash").seconds(),
+                     .capture = seconds.at("capture").seconds(),
+                     .analyze = seconds.at("analyze").seconds()};
+  if (!from.at("report").is_null()) attempt.report = read_report(from.at("report"));
+  for (const Reader& check : from.at("checks").items()) {
+    attempt.checks.push_back({.predicate = check.at("predicate").text(),
+                              .expected = check.at("expected").text(),
+                              .found = check.at("found").text(),
+                              .holds = check.at("holds").flag()});
+  }
+  attempt.error = from.at("error").text();
+  attempt.reason = from.at("reason").text();
+  attempt.core = from.at("core").text();
+  attempt.findings = from.at("findings").text();
+  attempt.console = from.at("console").text();
+  attempt.command_line = from.at("command_line").text();
+  attempt.accelerator = from.at("accelerator").text();
+  attempt.backend_version = from.at("backend_version").text();
+  return attempt;
+}
+
+CellRecord read_cell(const Reader& from) {
+  CellRecord cell;
+  cell.scenario = from.at("scenario").text();
+  cell.arch = from.at("arch").text();
+  cell.kernel = from.at("kernel").text();
+  cell.detector = from.at("detector").text();
+  cell.variant = from.at("variant").text();
+  cell.kernel_release = from.at("kernel_release").text();
+  cell.kernel_package = from.at("kernel_package").text();
+  cell.kernel_version = from.at("kernel_version").text();
+  cell.cmdline = from.at("cmdline").text();
+  const Reader verdict = from.at("verdict");
+  if (const auto parsed = verdict::parse_verdict(verdict.text())) {
+    cell.verdict = *parsed;
+  } else {
+    verdict.complain(fmt::format("unknown '{}'", verdict.text()));
+  }
+  for (const Reader& attempt : from.at("attempts").items()) {
+    cell.attempts.push_back(read_attempt(attempt));
+  }
+  return cell;
+}
+
+}  // namespace
+
+std::string to_json(const RunRecord& run) {
+  json::array cells;
+  for (const CellRecord& cell : run.cells) {
+    json::object object = write_head(cell);
+    object["verdict"] = text(verdict::to_string(cell.verdict));
+    json::array attempts;
+    for (const Attempt& attempt : cell.attempts) attempts.push_back(write(attempt));
+    object["attempts"] = std::move(attempts);
+    cells.push_back(std::move(object));
+  }
+  return pretty(
+      {{"schema", kSchema}, {"run", text(run.run)}, {"ok", run.ok}, {"cells", std::move(cells)}});
+}
+
+std::string to_json(const CellRecord& cell, unsigned number, const Attempt& attempt) {
+  json::object object{{"schema", kSchema}};
+  for (const auto& pair : write_head(cell)) object[pair.key()] = pair.value();
+  object["number"] = number;
+  object["attempt"] = write(attempt);
+  return pretty(object);
+}
+
+Result<RunRecord> parse_run(std::string_view text) {
+  boost::system::error_code failed;
+  const json::value document = json::parse({text.data(), text.size()}, failed);
+  if (failed) return fail(Blame::kInput, "not JSON: {}", failed.message());
+  std::string error;
+  const Reader root(document, "", error);
+  const auto schema = root.at("schema").number();
+  if (error.empty() && schema != kSchema) {
+    return fail_hint(Blame::kInput, "it was written by another version of crashrig",
+                     "schema {} instead of {}", schema.value_or(0), kSchema);
+  }
+  RunRecord run;
+  run.run = root.at("run").text();
+  run.ok = root.at("ok").flag();
+  for (const Reader& cell : root.at("cells").items()) run.cells.push_back(read_cell(cell));
+  if (!error.empty()) return fail(Blame::kInput, "{}", error);
+  return run;
+}
+
+}  // namespace rig::store

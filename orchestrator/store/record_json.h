@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// Records as JSON and back. One document serves manifest.json and `crashrig run --json`:
+//
+//   {"schema": 1, "run", "ok", "cells": [{"scenario", "arch", "kernel", "detector", "variant",
+//    "verdict", "kernel_release", "kernel_package", "kernel_version", "cmdline",
+//    "attempts": [{"outcome", "seconds": {"boot", "crash", "capture", "analyze"}, "report": {...},
+//                  "checks": [{"predicate", "expected", "found", "holds"}], "error", "reason",
+//                  "core", "findings", "console", "command_line", "accelerator",
+//                  "backend_version"}]}]}
+//
+// What is not known is null. Addresses, registers and offsets are hexadecimal text ("0x106"): not
+// every reader of JSON keeps 64 bits of a number.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "store/record.h"
+
+namespace rig::store {
+
+constexpr int kSchema = 1;
+
+std::string to_json(const RunRecord& run);
+
+// One attempt by itself: what its cell is, and the attempt. Goes into attempt.json.
+std::string to_json(const CellRecord& cell, unsigned number, const Attempt& attempt);
+
+// Blame::kInput, with the path to the wrong value: "cells[0].verdict: unknown 'passed'". Keys that
+// are missing keep their defaults; unknown keys are ignored.
+Result<RunRecord> parse_run(std::string_view json);
+
+}  // namespace rig::store
