@@ -152,7 +152,11 @@ void ScenarioReader::read_guest(const Node& node) {
   }
   if (const Node* disks = map.find("disks")) read_disks(*disks);
   if (const Node* drivers = map.find("drivers")) {
-    scenario_.guest.drivers = read_words(*drivers, "'drivers'", "[sd_mod]");
+    for (const Node& item : read_list(*drivers, "'drivers'", "[sd_mod]", problems_)) {
+      if (auto name = read_name(item, "driver", problems_)) {
+        scenario_.guest.drivers.push_back(std::move(*name));
+      }
+    }
   }
   map.finish();
 }

@@ -34,6 +34,7 @@ TEST(ScenarioFile, EveryKeyReachesTheScenario) {
   EXPECT_EQ(s.guest.cpus, 2u);
   ASSERT_EQ(s.guest.disks.size(), 1u);
   EXPECT_EQ(s.guest.disks[0].bytes, 64u << 20);
+  EXPECT_EQ(s.guest.drivers, std::vector<std::string>{"sd_mod"});
   EXPECT_EQ(s.cmdline, (std::vector<std::string>{"oops=panic", "slab_nomerge"}));
   ASSERT_EQ(s.detectors.size(), 2u);
   EXPECT_EQ(s.detectors[0].name, "none");
