@@ -4,11 +4,14 @@
 #include "image/boot_drivers.h"
 #include "image/boot_image.h"
 #include "image/content_hash.h"
+#include "image/guarded.h"
+#include "image/leftovers.h"
 
 namespace rig::image {
 namespace {
 
 constexpr std::string_view kFormat = "initramfs 1";  // raise it when the layout below changes
+constexpr auto kPatience = std::chrono::minutes(1);  // another run writes one in milliseconds
 constexpr std::uint64_t kLargestModule = 256 << 20;
 
 // Parents before children: the kernel's unpacker makes no folders of its own.
@@ -57,9 +60,7 @@ Status write_cpio(const fs::path& target, const Kernel& kernel, const InitramfsS
   return cpio.close();
 }
 
-}  // namespace
-
-Result<fs::path> build_initramfs(const Kernel& kernel, const InitramfsSpec& spec) {
+Result<fs::path> find_or_write(const Kernel& kernel, const InitramfsSpec& spec) {
   ContentHash hash;
   hash.add(kFormat).add(kernel.package).add(kernel.version);
   if (auto status = hash.add_file(spec.agent); !status) {
@@ -73,13 +74,21 @@ Result<fs::path> build_initramfs(const Kernel& kernel, const InitramfsSpec& spec
   std::error_code error;
   if (fs::is_regular_file(target, error)) return target;
 
-  // Two runs at once write the same bytes: whoever renames last changes nothing.
+  RIG_ASSIGN(const FileLock lock, FileLock::acquire(folder / "lock", Deadline::after(kPatience)));
+  if (fs::is_regular_file(target, error)) return target;
+  remove_leftovers(folder, ".unfinished");
   RIG_ASSIGN(const TempDir unfinished, TempDir::create(".unfinished", folder));
   const fs::path file = unfinished.path() / target.filename();
   RIG_TRY(write_cpio(file, kernel, spec));
   fs::rename(file, target, error);
   if (error) return fail(Blame::kRig, "cannot create {}: {}", target.string(), error.message());
   return target;
+}
+
+}  // namespace
+
+Result<fs::path> build_initramfs(const Kernel& kernel, const InitramfsSpec& spec) {
+  return guarded([&] { return find_or_write(kernel, spec); });
 }
 
 }  // namespace rig::image

@@ -3,6 +3,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "image/guarded.h"
 #include "image/kernel_cache.h"
 #include "image/kernel_resolve.h"
 #include "image/kernel_unpack.h"
@@ -122,7 +123,7 @@ Result<Kernel> fetch_kernel_from(const AptArchive& archive, const scenario::Kern
                                  Arch arch, const FetchOptions& options) {
   RIG_TRY(check_spec(spec));
   RIG_ASSIGN(KernelCache cache, KernelCache::open());
-  return Fetch(archive, std::move(cache), spec, arch, options).run();
+  return guarded([&] { return Fetch(archive, std::move(cache), spec, arch, options).run(); });
 }
 
 Result<Kernel> fetch_kernel(const scenario::KernelSpec& spec, Arch arch,

@@ -7,6 +7,8 @@
 #include "base/process.h"
 #include "base/text.h"
 #include "image/archive_io.h"
+#include "image/content_hash.h"
+#include "image/leftovers.h"
 #include "image/vmlinux.h"
 
 namespace rig::image {
@@ -22,7 +24,8 @@ struct Work {
   AptArchive archive;
   ProgressSink progress;  // safe to call from either thread
   std::stop_token stop;
-  fs::path folder;  // the unfinished kernel folder
+  fs::path folder;        // the unfinished kernel folder
+  std::string downloads;  // how the names of temporary folders start
 };
 
 // Documentation and bug-report scripts are a fifth of the packages' files.
@@ -84,7 +87,7 @@ Result<std::optional<Manifest>> make_image(const Work& work) {
   const std::string name =
       fmt::format("{} {}", work.packages.image.package, work.packages.image.version);
   const fs::path root = work.folder / kImage;
-  RIG_ASSIGN(const TempDir downloads, TempDir::create("crashrig-image"));
+  RIG_ASSIGN(const TempDir downloads, TempDir::create(work.downloads));
   RIG_ASSIGN(const auto debs, download(work, downloads.path(), {work.packages.image_download},
                                        fmt::format("fetch {}", name)));
   if (!debs) return std::nullopt;
@@ -125,7 +128,7 @@ Status relocate_headers(const fs::path& build) {
 // Gives whether the archive still had the packages.
 Result<bool> make_headers(const Work& work) {
   const fs::path root = work.folder / kHeaders;
-  RIG_ASSIGN(const TempDir downloads, TempDir::create("crashrig-headers"));
+  RIG_ASSIGN(const TempDir downloads, TempDir::create(work.downloads));
   RIG_ASSIGN(const auto debs, download(work, downloads.path(), work.packages.headers, ""));
   if (!debs) return false;
   fs::create_directories(root);
@@ -166,12 +169,12 @@ Result<std::optional<Manifest>> make_both(Work work, const std::stop_token& stop
   return manifest;
 }
 
-// What a killed run left. Under the lock: nobody else is at it.
-void remove_leftovers(const fs::path& folder, const std::string& prefix) {
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    if (entry.path().filename().string().starts_with(prefix)) fs::remove_all(entry.path(), ignored);
-  }
+// Says so before it waits for another run that unpacks the same kernel.
+Result<FileLock> lock_kernel(const fs::path& file, const ProgressSink& progress,
+                             const std::stop_token& stop) {
+  if (auto lock = FileLock::acquire(file, Deadline::after({}), stop)) return lock;
+  tell(progress, {fmt::format("wait for another run to unpack {}", file.stem().string()), {}, ""});
+  return FileLock::acquire(file, Deadline::after(std::chrono::minutes(60)), stop);
 }
 
 }  // namespace
@@ -181,15 +184,17 @@ Result<std::optional<Manifest>> unpack_into_cache(const KernelCache& cache,
                                                   const AptArchive& archive,
                                                   const ProgressSink& progress,
                                                   const std::stop_token& stop) {
-  const std::string step = fmt::format("wait for another run's {}", packages.image.package);
-  RIG_ASSIGN(const FileLock lock,
-             FileLock::acquire(cache.lock_file(packages.image),
-                               Deadline::after(std::chrono::minutes(60)), stop));
+  RIG_ASSIGN(const FileLock lock, lock_kernel(cache.lock_file(packages.image), progress, stop));
   if (auto manifest = cache.find(packages.image)) return manifest;
 
   const fs::path final_folder = cache.kernel_folder(packages.image);
   const std::string prefix = final_folder.filename().string() + ".unfinished";
   remove_leftovers(cache.folder(), prefix);
+  // Not in the cache: apt downloads as a user that may not enter it. One name per kernel and cache.
+  const std::string downloads =
+      "crashrig-" + ContentHash().add(final_folder.string()).finish().substr(0, 12);
+  std::error_code error;
+  remove_leftovers(fs::temp_directory_path(error), downloads);
   RIG_ASSIGN(TempDir folder, TempDir::create(prefix, cache.folder()));
   fs::permissions(folder.path(), fs::perms(0755));
 
@@ -198,12 +203,12 @@ Result<std::optional<Manifest>> unpack_into_cache(const KernelCache& cache,
     const std::lock_guard guard(mutex);
     tell(progress, state);
   };
-  RIG_ASSIGN(const auto manifest,
-             make_both({packages, arch, archive, one_at_a_time, {}, folder.path()}, stop));
+  RIG_ASSIGN(
+      const auto manifest,
+      make_both({packages, arch, archive, one_at_a_time, {}, folder.path(), downloads}, stop));
   if (!manifest) return std::nullopt;
   RIG_TRY(write_manifest(folder.path(), *manifest));
 
-  std::error_code error;
   fs::remove_all(final_folder, error);  // only there when damaged or of an older layout
   fs::rename(folder.path(), final_folder, error);
   if (error) {

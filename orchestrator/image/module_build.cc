@@ -6,6 +6,8 @@
 #include "base/text.h"
 #include "image/boot_image.h"
 #include "image/content_hash.h"
+#include "image/guarded.h"
+#include "image/leftovers.h"
 #include "image/toolchain.h"
 
 namespace rig::image {
@@ -22,6 +24,16 @@ bool is_product(const fs::path& path) {
   if (name == ".git" || name == ".tmp_versions" || name.ends_with("~")) return true;
   return std::any_of(std::begin(kEndings), std::end(kEndings),
                      [&](std::string_view ending) { return name.ends_with(ending); });
+}
+
+// make's own lines only say where the build is, after the compiler has said what is wrong.
+std::string without_make(std::string_view text) {
+  std::string kept;
+  for (const std::string& line : split(text, '\n')) {
+    if (line.starts_with("make: ") || line.starts_with("make[")) continue;
+    kept += (kept.empty() ? "" : "\n") + line;
+  }
+  return kept.empty() ? std::string(text) : kept;
 }
 
 // The source files, relative to the folder, sorted.
@@ -122,13 +134,15 @@ class ModuleBuild {
   Result<fs::path> build(const fs::path& folder, const fs::path& final_folder) {
     tell(options_.progress,
          {fmt::format("build module {} for {}", name_, kernel_.release), {}, ""});
-    RIG_ASSIGN(const TempDir work, TempDir::create(".build", folder));
+    const std::string prefix = "." + final_folder.filename().string();
+    remove_leftovers(folder, prefix);
+    RIG_ASSIGN(const TempDir work, TempDir::create(prefix, folder));
     const fs::path copy = work.path() / name_;
     RIG_TRY(copy_sources(copy));
     RIG_TRY(make(copy));
     RIG_ASSIGN(const fs::path module, pick_product(copy));
 
-    RIG_ASSIGN(TempDir product, TempDir::create(".unfinished", folder));
+    RIG_ASSIGN(TempDir product, TempDir::create(prefix, folder));
     std::error_code error;
     fs::rename(module, product.path() / module.filename(), error);
     if (!error) fs::permissions(product.path(), fs::perms(0755), error);
@@ -174,7 +188,7 @@ class ModuleBuild {
 
   // The compiler's own words, with the paths of the source instead of the copy's.
   Status explain(const Completed& done, const fs::path& copy) const {
-    std::string text(trim(done.err.empty() ? done.out : done.err));
+    std::string text = without_make(trim(done.err.empty() ? done.out : done.err));
     const std::string from = copy.string();
     const std::string to = source_.string();
     for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
@@ -222,7 +236,7 @@ class ModuleBuild {
 
 Result<fs::path> build_module(const Kernel& kernel, const fs::path& source,
                               const FetchOptions& options) {
-  return ModuleBuild(kernel, source, options).run();
+  return guarded([&] { return ModuleBuild(kernel, source, options).run(); });
 }
 
 }  // namespace rig::image

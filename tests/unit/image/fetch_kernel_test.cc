@@ -2,6 +2,7 @@
 #include "image/fetch_kernel.h"
 
 #include <algorithm>
+#include <optional>
 #include <thread>
 
 #include "base/text.h"
@@ -296,6 +297,30 @@ TEST_F(FetchKernel, TwoRunsAtOnceFetchOnce) {
   ASSERT_TRUE(other) << other.error().message();
   EXPECT_EQ(kernel->boot_file, other->boot_file);
   EXPECT_EQ(calls("download"), 2U) << "image and headers, once each";
+}
+
+TEST_F(FetchKernel, WaitForAnotherRunIsAnnounced) {
+  publish(55, "6.1.190-1");
+  const fs::path file = path("cache/crashrig/kernels/linux-image-6.1.0-55-amd64_6.1.190-1.lock");
+  auto lock = FileLock::acquire(file, Deadline::after(std::chrono::seconds(5)));
+  ASSERT_TRUE(lock);
+  std::optional<FileLock> held(std::move(*lock));
+  FetchOptions options;
+  options.progress = [&](const Progress& progress) {
+    if (progress.step.starts_with("wait for another run")) held.reset();
+  };
+  const auto kernel = fetch({}, true, options);
+  ASSERT_TRUE(kernel) << kernel.error().message();
+  EXPECT_FALSE(held.has_value());
+}
+
+TEST_F(FetchKernel, LeftoversOfAKilledRunAreRemoved) {
+  publish(55, "6.1.190-1");
+  const fs::path left =
+      path("cache/crashrig/kernels/linux-image-6.1.0-55-amd64_6.1.190-1.unfinished.abc");
+  write(left / "image/boot/x", "half");
+  ASSERT_TRUE(fetch());
+  EXPECT_FALSE(fs::exists(left));
 }
 
 TEST_F(FetchKernel, StopRequestIsCancellation) {

@@ -78,6 +78,7 @@ TEST_F(ModuleBuild, CompileErrorIsTheUsersAndQuotesFileAndLine) {
   EXPECT_NE(module.error().what.find("undeclared"), std::string::npos);
   EXPECT_EQ(module.error().what.find("crashrig/modules"), std::string::npos)
       << "the copy's path means nothing to the user";
+  EXPECT_EQ(module.error().what.find("make:"), std::string::npos) << module.error().what;
 }
 
 TEST_F(ModuleBuild, FailedBuildLeavesNoFolder) {
