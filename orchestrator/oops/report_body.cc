@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 namespace rig::oops {
 namespace {
@@ -88,7 +89,7 @@ std::string decode_error_code(std::string_view text) {
 // Lines without facts that still belong to a report.
 bool is_filler(std::string_view text) {
   static const Pattern kFiller(
-      R"(^\s*(?:Modules linked in|Hardware name|Code: |Stack:|Workqueue: |task: |Oops: |PGD |pgd = |\*?\[[0-9a-f]{8,16}\] |Mem abort info|Data abort info|ESR = |EC = |SET = |EA = |FSC = |ISV = |CM = |user pgtable|swapper pgtable|Internal error|SMP|PREEMPT|Dumping ftrace|\(ftrace|----*|====*|\*\*\*|Kernel Offset|Rebooting in|Kernel panic|<(?:/)?(?:IRQ|TASK|NMI|SOFTIRQ|#DF|#PF|EOI|ENTRY)|#PF: |-----\[|---\[|8<---|The buggy address|page:|flags: |raw: |page dumped|Memory state|[ >]?[0-9a-f]{16}: |\^|Object |Redzone |Padding |Bytes b4|Slab 0x|INFO: (?:Slab|Object|0x|Allocated|Freed)|FIX |0x[0-9a-f]+-0x|Allocated |Freed |[a-z_]+ (?:of size|by task)|which belongs|Disabling lock|Showing|locks? held|#\d+: |other info|Possible|CPU0|the existing|-> #|Chain exists|stack backtrace|but task|which lock|is trying|Last |kfence-#|KASAN: |list_(?:add|del)|kernel BUG|invalid opcode|WARNING: |Call [Tt]race|fbcon|watchdog|[0-9a-f]{16}(?: [0-9a-f]{16})+|Call Trace|unwind|irq event|hardirqs|softirqs|Local variable|=> |Bytes |Uninit|Memory access|Data copied|value changed|RIP |\? 0x|entry_|general protection)|^\[<[0-9a-f]+>\])");
+      R"(^\s*(?:Modules linked in|Hardware name|Code: |Stack:|Workqueue: |task: |Oops: |PGD |pgd = |\*?\[[0-9a-f]{8,16}\] |Mem abort info|Data abort info|ESR = |EC = |SET = |EA = |FSC = |ISV = |CM = |user pgtable|swapper pgtable|Internal error|SMP|PREEMPT|Dumping ftrace|\(ftrace|----*|====*|\*\*\*|Kernel Offset|Rebooting in|Kernel panic|<(?:/)?(?:IRQ|TASK|NMI|SOFTIRQ|#DF|#PF|EOI|ENTRY)|#PF: |-----\[|---\[|8<---|The buggy address|page:|flags: |raw: |page dumped|Memory state|[ >]?[0-9a-f]{16}: |\^|Object |Redzone |Padding |Bytes b4|Slab 0x|INFO: (?:Slab|Object|0x|Allocated|Freed)|FIX |0x[0-9a-f]+-0x|Allocated |Freed |[a-z_]+ (?:of size|by task)|which belongs|Disabling lock|Showing|locks? held|#\d+: |other info|Possible|CPU0|the existing|-> #|Chain exists|stack backtrace|but task|which lock|is trying|Last |kfence-#|KASAN: |list_(?:add|del)|kernel BUG|invalid opcode|WARNING: |Call [Tt]race|fbcon|[0-9a-f]{4}: +[0-9a-f]{8} |Register [rx]\d+ information|r\d+:[0-9a-f]{8}|watchdog|[0-9a-f]{16}(?: [0-9a-f]{16})+|Call Trace|unwind|irq event|hardirqs|softirqs|Local variable|=> |Bytes |Uninit|Memory access|Data copied|value changed|RIP |\? 0x|entry_|general protection)|^\[<[0-9a-f]+>\])");
   if (text.empty()) return true;
   return kFiller.matches(text);
 }
@@ -132,8 +133,12 @@ void BodyParser::begin_stack(StackKind kind, std::string_view text) {
   if (!main_.empty()) main_closed_ = true;
   switch (kind) {
     case StackKind::kMain:
-      current_ = main_closed_ ? &other_ : &main_;
+      current_ = main_closed_ || std::exchange(next_is_foreign_, false) ? &other_ : &main_;
       break;
+    case StackKind::kForeign:
+      next_is_foreign_ = true;
+      current_ = &other_;
+      return;
     case StackKind::kAllocated:
       current_ = allocated_.empty() ? &allocated_ : &other_;
       break;
@@ -201,6 +206,12 @@ bool BodyParser::feed_registers(std::string_view text) {
 }
 
 bool BodyParser::feed_details(std::string_view text) {
+  constexpr std::string_view kLockSite = ", at: ";
+  if (const std::size_t at = text.find(kLockSite); at != std::string_view::npos) {
+    const auto site = parse_frame(text.substr(at + kLockSite.size()));
+    if (site && current_ != &other_) fill_text(site->function, lock_site_);
+    return site.has_value();
+  }
   Captures captures;
   for (const Detail* detail : details()) {
     if (text.find(detail->needle) == std::string_view::npos) continue;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -29,6 +30,8 @@ class BodyParser {
   const std::vector<Frame>& stack() const { return main_; }
   const std::vector<Frame>& allocated() const { return allocated_; }
   const std::vector<Frame>& freed() const { return freed_; }
+  // Lock validators: the first function after ", at: ".
+  const std::string& lock_site() const { return lock_site_; }
 
  private:
   bool feed_stack(std::string_view text);
@@ -41,6 +44,8 @@ class BodyParser {
   std::optional<Frame> pc_;
   std::vector<Frame> main_, allocated_, freed_, other_;
   std::vector<Frame>* current_ = &main_;
+  bool next_is_foreign_ = false;
+  std::string lock_site_;
   bool main_closed_ = false;  // the first main stack is the one that counts
   bool user_registers_ = false;
   bool ended_ = false;

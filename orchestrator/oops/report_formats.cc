@@ -11,11 +11,11 @@ namespace rig::oops {
 namespace {
 
 // "at mm/slub.c:120 func+0x1/0x2 [module]" of WARNINGs; new kernels end with ", CPU#1: comm/pid".
-#define RIG_WARN_PREFIX "WARNING: (?:CPU: (?P<cpu>\\d+) PID: (?P<pid>\\d+) )?(?:at )?"
-#define RIG_WARN_PLACE                                                             \
-  ":\\d+ (?:at )?(?P<func>[^\\s+(]+(?: as [^+]+)?)(?:\\+0x[0-9a-f]+/0x[0-9a-f]+)?" \
-  "(?:\\(\\))?(?: \\[(?P<module>[\\w-]+))?(?:.*, CPU#(?P<cpu2>\\d+): "             \
-  "(?P<comm>.+)/(?P<pid2>\\d+)$)?"
+#define RIG_WARN_PREFIX "WARNING: (?:\\[.*\\] )?(?:CPU: (?P<cpu>\\d+) PID: (?P<pid>\\d+) )?(?:at )?"
+#define RIG_WARN_PLACE                                                                           \
+  ":\\d+ (?:at )?(?:(?P<func>[A-Za-z_<][^\\s+(,]*(?: as [^+]+)?)(?:\\+0x[0-9a-f]+/0x[0-9a-f]+)?" \
+  "|0x[0-9a-f]+)(?:\\(\\))?(?: \\[(?P<module>[\\w-]+))?"                                         \
+  "(?:.*, CPU#(?P<cpu2>\\d+): (?P<comm>.+)/(?P<pid2>\\d+)$)?"
 #define RIG_WARN_IN(FILE) RIG_WARN_PREFIX FILE RIG_WARN_PLACE
 
 std::vector<Format> make_memory_checkers() {
@@ -107,7 +107,8 @@ std::vector<Format> make_oopses() {
                      {R"(kernel stack overflow \((?:page fault|double-fault)\))", "stack-guard-hit",
                       "kernel stack overflow in {function}"},
                      {R"(Insufficient stack space to handle exception!)", "stack-guard-hit",
-                      "kernel stack overflow in {function}"}}},
+                      "kernel stack overflow in {function}"}},
+       .choice = Choice::kRepresentative},
       {.family = "null-deref",
        .needles = {"NULL pointer dereference"},
        .spellings =
@@ -132,7 +133,7 @@ std::vector<Format> make_oopses() {
       {.family = "gpf",
        .needles = {"general protection fault"},
        .spellings =
-           {{R"(general protection fault(?:, (?:probably|maybe) for non-canonical address 0x(?P<addr>[0-9a-f]+))?[:,] )",
+           {{R"(general protection fault(?:,? (?:probably |maybe )?for (?:non-canonical )?address 0x(?P<addr>[0-9a-f]+))?[:,] )",
              "gpf", "general protection fault in {function}"},
             {R"(general protection fault(?: maybe for address 0x(?P<addr>[0-9a-f]+))?: [0-9a-f]{4} \[#)",
              "gpf", "general protection fault in {function}"}}},
@@ -197,12 +198,13 @@ std::vector<Format> make_bugs() {
        .role = Role::kMessage,
        .needles = {"usercopy", "ernel memory exposure attempt", "ernel memory overwrite attempt"},
        .spellings =
-           {{R"([Kk]ernel memory (?P<bug>exposure|overwrite) attempt detected (?:from|to) (?P<what>.*?)(?: \((?:(?P<cache>[\w.-]+)|<[^>]+>)\))? ?(?:\(\d+ bytes\)|\(offset \d+, size (?P<size>\d+)\))?$)",
+           {{R"(Bad or missing usercopy whitelist\? Kernel memory (?:exposure|overwrite) attempt)",
+             "usercopy", "WARNING: bad usercopy in {function}"},
+            {R"([Kk]ernel memory (?P<bug>exposure|overwrite) attempt detected (?:from|to) (?P<what>.*?)(?: \((?:(?P<cache>[\w.-]+)|<[^>]+>)\))? ?(?:\(\d+ bytes\)|\(offset \d+, size (?P<size>\d+)\))?$)",
              "usercopy", "BUG: bad usercopy in {function}"},
             {RIG_WARN_IN(R"(\S*mm/usercopy\.c)"), "usercopy",
-             "WARNING: bad usercopy in {function}"},
-            {R"(Bad or missing usercopy whitelist\? Kernel memory (?:exposure|overwrite) attempt)",
-             "usercopy", "WARNING: bad usercopy in {function}"}}},
+             "WARNING: bad usercopy in {function}"}},
+       .skip = &warning_helpers()},
       {.family = "fortify",
        .role = Role::kMessage,
        .needles = {"detected buffer overflow in ", "memcpy: detected field-spanning",
@@ -228,7 +230,8 @@ std::vector<Format> make_bugs() {
                      {R"(BUG: Bad page map)", "bad-page", "BUG: Bad page map"},
                      {R"(BUG: Bad rss-counter state)", "bad-page", "BUG: Bad rss-counter state"},
                      {R"(BUG: non-zero pgtables_bytes)", "bad-page",
-                      "BUG: non-zero pgtables_bytes"}}},
+                      "BUG: non-zero pgtables_bytes"}},
+       .skip = &page_helpers()},
       {.family = "atomic-sleep",
        .needles = {"BUG: scheduling while atomic", "BUG: sleeping function called from invalid",
                    "leaked lock or atomic", "BUG: atomic sleep"},
@@ -249,7 +252,7 @@ std::vector<Format> make_bugs() {
       {.family = "lock-misuse",
        .needles = {"BUG: spinlock ", "BUG: rwlock ", "BUG: rwsem ", "BUG: mutex "},
        .spellings =
-           {{R"(BUG: (?P<what>(?:spinlock|rwlock|rwsem|mutex) [a-z ]+?)(?: on CPU#(?P<cpu>\d+), (?P<comm>.+)/(?P<pid>\d+))?$)",
+           {{R"(BUG: (?P<what>(?:spinlock|rwlock|rwsem|mutex) [a-z ]+?)(?: on CPU#(?P<cpu>\d+), (?P<comm>.+)/(?P<pid>\d+)(?:, .*)?)?$)",
              "lock-misuse", "BUG: {what} in {function}"}},
        .skip = &locking_helpers()},
       {.family = "dentry",
@@ -267,22 +270,21 @@ std::vector<Format> make_bugs() {
       {.family = "warning",
        .role = Role::kSplat,
        .needles = {"WARNING: "},
-       .spellings =
-           {{RIG_WARN_IN(R"(\S*lib/debugobjects\.c)"), "debug-objects",
-             "WARNING: ODEBUG bug in {function}"},
-            {RIG_WARN_IN(
-                 R"(\S*(?:mm/slab_common\.c|mm/slub\.c|mm/slab\.c|mm/page_alloc\.c|mm/util\.c))"),
-             "warning", "WARNING: kmalloc bug in {function}"},
-            {RIG_WARN_IN(R"(\S*kernel/locking/\w+\.c)"), "warning",
-             "WARNING: locking bug in {function}"},
-            {RIG_WARN_IN(R"(\S*fs/proc/generic\.c)"), "warning",
-             "WARNING: proc registration bug in {function}"},
-            {RIG_WARN_IN(R"(\S*lib/kobject\.c)"), "warning", "WARNING: kobject bug in {function}"},
-            {RIG_WARN_IN(R"(\S*mm/vmalloc\.c)"), "warning",
-             "WARNING: zero-size vmalloc in {function}"},
-            {RIG_WARN_IN(R"(\S+?)"), "warning", "WARNING in {function}"},
-            {R"(WARNING: kernel stack regs .* has bad '?\w+'? value)", "unwinder",
-             "WARNING: kernel stack regs has bad value"}},
+       .spellings = {{RIG_WARN_IN(R"(\S*lib/debugobjects\.c)"), "debug-objects",
+                      "WARNING: ODEBUG bug in {function}"},
+                     {RIG_WARN_IN(R"(\S*(?:mm/slab_common\.c|mm/slub\.c|mm/slab\.c|mm/util\.c))"),
+                      "warning", "WARNING: kmalloc bug in {function}"},
+                     {RIG_WARN_IN(R"(\S*kernel/locking/\w+\.c)"), "warning",
+                      "WARNING: locking bug in {function}"},
+                     {RIG_WARN_IN(R"(\S*fs/proc/generic\.c)"), "warning",
+                      "WARNING: proc registration bug in {function}"},
+                     {RIG_WARN_IN(R"(\S*lib/kobject\.c)"), "warning",
+                      "WARNING: kobject bug in {function}"},
+                     {RIG_WARN_IN(R"(\S*mm/vmalloc\.c)"), "warning",
+                      "WARNING: zero-size vmalloc in {function}"},
+                     {RIG_WARN_IN(R"(\S+?)"), "warning", "WARNING in {function}"},
+                     {R"(WARNING: kernel stack regs .* has bad '?\w+'? value)", "unwinder",
+                      "WARNING: kernel stack regs has bad value"}},
        .skip = &warning_helpers()},
   };
 }
@@ -294,6 +296,7 @@ std::vector<Format> make_lock_checkers() {
                    "possible recursive locking detected",
                    "inconsistent lock state",
                    "lock order inversion",
+                   "-unsafe lock order",
                    "irq lock inversion",
                    "lock dependency detected",
                    "unlock balance detected",
@@ -313,21 +316,22 @@ std::vector<Format> make_lock_checkers() {
                    "possible irq lock"},
        .spellings =
            {{R"(possible (?:circular locking dependency|recursive locking|irq lock inversion))",
-             "lockdep", "possible deadlock in {function}"},
+             "lockdep", "possible deadlock in {function}", Guilty::kLockSite},
             {R"((?:SOFTIRQ|HARDIRQ|RECLAIM_FS|IRQ|\S+)-safe -> .*-unsafe lock order|lock order inversion|irq lock inversion|lock dependency detected)",
              "lockdep", "possible deadlock in {function}"},
-            {R"(inconsistent lock state)", "lockdep", "inconsistent lock state in {function}"},
-            {R"(Invalid wait context)", "lockdep", "Invalid wait context in {function}"},
+            {R"(inconsistent lock state)", "lockdep", "inconsistent lock state in {function}",
+             Guilty::kLockSite},
+            {R"(Invalid wait context)", "lockdep", "WARNING: locking bug in {function}"},
             {R"((?P<bug>WARNING|BUG): bad unlock balance detected)", "lockdep",
              "{bug}: bad unlock balance in {function}"},
             {R"((?P<bug>WARNING|BUG): held lock freed)", "lockdep",
-             "{bug}: held lock freed in {function}"},
+             "{bug}: held lock freed in {function}", Guilty::kLockSite},
             {R"((?P<bug>WARNING|BUG): .+ still has locks held)", "lockdep",
-             "{bug}: still has locks held in {function}"},
+             "{bug}: still has locks held in {function}", Guilty::kLockSite},
             {R"((?P<bug>WARNING|BUG): lock held when returning to user space)", "lockdep",
-             "{bug}: lock held when returning to user space in {function}"},
+             "{bug}: lock held when returning to user space in {function}", Guilty::kLockSite},
             {R"((?P<bug>WARNING|BUG): [Nn]ested lock was not taken)", "lockdep",
-             "{bug}: nested lock was not taken in {function}"},
+             "{bug}: nested lock was not taken in {function}", Guilty::kLockSite},
             {R"((?P<bug>WARNING|INFO): suspicious (?:RCU usage|rcu_dereference_check\(\) usage))",
              "suspicious-rcu", "{bug}: suspicious RCU usage in {function}"},
             {R"(INFO: trying to register non-static key)", "lockdep",
@@ -345,21 +349,24 @@ std::vector<Format> make_stalls_and_panics() {
            {{R"(BUG: soft lockup - CPU#(?P<cpu>\d+) stuck for \d+s! \[(?P<comm>.+):(?P<pid>\d+)\])",
              "soft-lockup", "BUG: soft lockup in {function}"},
             {R"(BUG: soft lockup)", "soft-lockup", "BUG: soft lockup in {function}"}},
-       .skip = &stall_helpers()},
+       .skip = &stall_helpers(),
+       .choice = Choice::kRepresentative},
       {.family = "hard-lockup",
        .needles = {"hard LOCKUP", "hard lockup"},
        .spellings = {{R"(Watchdog detected hard LOCKUP on cpu (?P<cpu>\d+))", "hard-lockup",
                       "BUG: hard lockup in {function}"},
                      {R"(Kernel panic - not syncing: .*[Hh]ard (?:LOCKUP|lockup))", "hard-lockup",
                       "BUG: hard lockup in {function}"}},
-       .skip = &stall_helpers()},
+       .skip = &stall_helpers(),
+       .choice = Choice::kRepresentative},
       {.family = "rcu-stall",
        .needles = {"detected stall", "self-detected stall", "detected expedited stall",
                    "kthread starved for"},
        .spellings =
            {{R"(INFO: .*(?:self-detected stall|detected stalls?|detected expedited stalls?) on )",
              "rcu-stall", "INFO: rcu detected stall in {function}"}},
-       .skip = &stall_helpers()},
+       .skip = &stall_helpers(),
+       .choice = Choice::kRepresentative},
       {.family = "hung-task",
        .needles = {"blocked for more than", "is blocked in I/O wait for more than"},
        .spellings =
@@ -368,7 +375,9 @@ std::vector<Format> make_stalls_and_panics() {
        .skip = &waiting_helpers()},
       {.family = "memory-leak",
        .needles = {"BUG: memory leak", "unreferenced object 0x"},
-       .spellings = {{R"(^BUG: memory leak)", "memory-leak", "memory leak in {function}"}}},
+       .spellings = {{R"(^(?:[\d/]+ [\d:]+ )?BUG: memory leak)", "memory-leak",
+                      "memory leak in {function}"}},
+       .skip = &page_helpers()},
       {.family = "oom",
        .needles = {"invoked oom-killer", "Out of memory: Kill"},
        .spellings = {{R"(^(?P<comm>.+?) invoked oom-killer: )", "oom-kill",
@@ -412,7 +421,8 @@ std::vector<Format> make_stalls_and_panics() {
              "kernel panic: {what}"},
             {R"(Kernel panic - not syncing: (?P<what>.+?)(?: \.\.\.)?$)", "panic",
              "kernel panic: {what}"},
-            {R"(Kernel panic - not syncing)", "panic", "kernel panic"}}},
+            {R"(Kernel panic - not syncing)", "panic", "kernel panic"}},
+       .skip = &waiting_helpers()},
   };
 }
 

@@ -18,6 +18,7 @@ namespace rig::oops {
 // Where the function stands that a report is about.
 enum class Guilty {
   kStack,       // the function of the first line, of the program counter, or in the stack
+  kLockSite,    // lock validators: the function after ", at: ", else the stack
   kFreeTrack,   // SLUB: who freed the object ("Freed in"): it was written after that
   kAllocTrack,  // SLUB: who allocated it ("Allocated in"): it was written past its end
 };
@@ -40,6 +41,12 @@ enum class Role {
   kFollowUp,  // says more about the open report; alone, the beginning was lost
 };
 
+// Which function of a stack names the report.
+enum class Choice {
+  kInnermost,       // the innermost that is no helper
+  kRepresentative,  // of a loop or recursion the innermost is chance: the entry into the subsystem
+};
+
 struct Format {
   std::string_view family;
   Role role = Role::kCause;
@@ -47,6 +54,7 @@ struct Format {
   std::vector<Spelling> spellings;          // the first that matches wins
   std::vector<std::string_view> bugs = {};  // values of {bug} in kinds, for known_kinds()
   const SkipList* skip = nullptr;  // frames that are not guilty here, beside the common ones
+  Choice choice = Choice::kInnermost;
 };
 
 const std::vector<Format>& formats();

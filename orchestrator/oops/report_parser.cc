@@ -46,6 +46,7 @@ bool continues(const Format& open, const Start& start, std::size_t lines_since, 
 // In an oops the exception's name follows the message: "kernel BUG at f:1!", "invalid opcode:
 // 0000".
 bool continues_bug(const Format& open, const Start& start, std::size_t lines_since) {
+  if (lines_since <= 4 && open.family == "stack-guard" && start.format == &open) return true;
   return start.format->family == "trap" && lines_since <= 4 &&
          (open.family == "kernel-bug" || open.role == Role::kMessage ||
           open.family == "stack-guard" || open.family == "paging-fault");
@@ -66,6 +67,12 @@ std::string_view title_name(std::string_view function) {
   for (const std::string_view prefix : {"SyS_", "SYSC_", "ksys_"}) {
     if (function.starts_with(prefix)) return function.substr(prefix.size());
   }
+  if (function.find("synchronize_rcu") != std::string_view::npos ||
+      function == "synchronize_sched" ||
+      function.find("synchronize_srcu") != std::string_view::npos) {
+    return "synchronize_rcu";
+  }
+  if (function.starts_with("smp_call_function")) return "smp_call_function";
   return function;
 }
 
@@ -81,22 +88,63 @@ const Frame* first_guilty(const std::vector<Frame>& frames, const SkipList* skip
   return nullptr;
 }
 
+// The frames that were running when an interrupt told of a stall.
+std::vector<Frame> interrupted(std::vector<Frame> frames) {
+  const auto entry = std::find_if(frames.begin(), frames.end(), [](const Frame& frame) {
+    return interrupt_entries().contains(frame.function);
+  });
+  if (entry == frames.end()) return frames;
+  const auto below = std::find_if_not(entry, frames.end(), [](const Frame& frame) {
+    return interrupt_entries().contains(frame.function);
+  });
+  if (below != frames.end()) frames.erase(frames.begin(), below);
+  return frames;
+}
+
+// The innermost frame that a dispatcher called: for a loop in a driver its ioctl function.
+const Frame* representative(const std::vector<Frame>& frames) {
+  // A CPU that waits for the others is the stall of whoever asked: one group for all of them.
+  for (const Frame& frame : frames) {
+    if (frame.reliable && frame.function.starts_with("smp_call_function")) return &frame;
+  }
+  const Frame* inner = nullptr;
+  for (const Frame& frame : frames) {
+    if (!frame.reliable) continue;
+    const bool dispatcher = dispatchers().contains(frame.function);
+    if (dispatcher && inner != nullptr) return inner;
+    inner = dispatcher ? nullptr : &frame;
+  }
+  return nullptr;
+}
+
+std::vector<Frame> candidates_of(const Start& start, const BodyParser& body, const Report& report) {
+  if (start.spelling->guilty == Guilty::kFreeTrack) return body.freed();
+  if (start.spelling->guilty == Guilty::kAllocTrack) return body.allocated();
+  std::vector<Frame> candidates;
+  if (const auto named = start.captures["func"]; !named.empty()) {
+    Frame frame;
+    frame.function = plain_name(named);
+    frame.module = start.captures["module"];
+    candidates.push_back(std::move(frame));
+  }
+  if (start.spelling->guilty == Guilty::kLockSite && !body.lock_site().empty()) {
+    Frame frame;
+    frame.function = body.lock_site();
+    candidates.push_back(std::move(frame));
+  }
+  candidates.insert(candidates.end(), report.frames.begin(), report.frames.end());
+  return candidates;
+}
+
 // Sets function and module: the first function that is not merely a helper.
 void find_guilty(const Start& start, const BodyParser& body, Report& report) {
-  std::vector<Frame> candidates;
-  const Guilty where = start.spelling->guilty;
-  if (where == Guilty::kStack) {
-    if (const auto named = start.captures["func"]; !named.empty()) {
-      Frame frame;
-      frame.function = plain_name(named);
-      frame.module = start.captures["module"];
-      candidates.push_back(std::move(frame));
-    }
-    candidates.insert(candidates.end(), report.frames.begin(), report.frames.end());
-  } else {
-    candidates = where == Guilty::kFreeTrack ? body.freed() : body.allocated();
+  std::vector<Frame> candidates = candidates_of(start, body, report);
+  const Frame* guilty = nullptr;
+  if (start.format->choice == Choice::kRepresentative) {
+    candidates = interrupted(std::move(candidates));
+    guilty = representative(candidates);
   }
-  const Frame* guilty = first_guilty(candidates, start.format->skip);
+  if (guilty == nullptr) guilty = first_guilty(candidates, start.format->skip);
   if (guilty == nullptr) return;
   report.function = guilty->function;
   report.module = guilty->module;
@@ -111,8 +159,12 @@ void make_title(const Start& start, Report& report) {
   std::string_view form = start.spelling->title;
   const bool wants_function = form.find("{function}") != std::string_view::npos;
   std::string function(title_name(report.function));
+  // A first line alone may name a function of another report that was cut short.
+  const bool bare = report.frames.empty() && start.spelling->guilty == Guilty::kStack;
+  if (bare) function.clear();
   if (wants_function && function.empty()) {
-    if (start.spelling->guilty != Guilty::kStack) {
+    if (start.spelling->guilty == Guilty::kFreeTrack ||
+        start.spelling->guilty == Guilty::kAllocTrack) {
       // Without the tracks of slub_debug=U nobody can be named; the cache can.
       function = report.cache;
     } else {
@@ -141,6 +193,11 @@ std::string make_kind(const Start& start) {
 
 void finish(const Start& start, const BodyParser& body, Report& report) {
   report.frames = innermost_first(body.program_counter(), body.stack());
+  // Fault injection prints a stack of its own, often in the middle of another CPU's report.
+  if (!body.program_counter() && !report.frames.empty() &&
+      report.frames.front().function.find("should_fail") != std::string::npos) {
+    report.frames.clear();
+  }
   if (!report.address) {
     const auto cr2 = report.registers.find("CR2");
     const bool fault = report.kind == "null-deref" || report.kind == "paging-fault";
@@ -167,7 +224,9 @@ Found read_report(std::string_view log, std::size_t offset, std::size_t line_num
   found.end = reader.offset();
   if (start.format->role != Role::kMessage) body.feed(read_line(raw).text);
   std::size_t foreign = 0;
+  std::size_t other_begins = std::string_view::npos;
   for (std::size_t count = 1; count < kMaxLines && foreign < kMaxForeignLines; ++count) {
+    const std::size_t before = reader.offset();
     if (!reader.next(raw)) break;
     const Line line = read_line(raw);
     if (!found.caller.empty() && !line.caller.empty() && line.caller != found.caller) continue;
@@ -175,7 +234,16 @@ Found read_report(std::string_view log, std::size_t offset, std::size_t line_num
     if (match_start(line.text, next)) {
       const bool ours = continues(*start.format, next, count, body.ended()) ||
                         (!body.ended() && continues_bug(*start.format, next, count));
-      if (!ours) break;
+      if (!ours) {
+        // Two CPUs at once, and no caller ids to tell their lines apart: the lines that still come
+        // may be ours, but the other report begins here all the same.
+        const bool mixed = other_begins == std::string_view::npos && found.caller.empty() &&
+                           !start.captures["func"].empty() &&
+                           first_guilty(body.stack(), start.format->skip) == nullptr;
+        if (!mixed) break;
+        other_begins = before;  // a second one is too many
+        continue;
+      }
       if (is_panic(next)) report.panicked = true;
       fill_fields(next.captures, report);
       if (start.captures["func"].empty() && !next.captures["func"].empty() && !is_panic(next)) {
@@ -190,6 +258,7 @@ Found read_report(std::string_view log, std::size_t offset, std::size_t line_num
     report.last_line = line_number + count;
     found.end = reader.offset();
   }
+  found.end = std::min(found.end, other_begins);
   finish(start, body, report);
   return found;
 }
@@ -236,7 +305,7 @@ std::vector<Report> parse_reports(std::string_view log) {
     if (taken || !match_start(line.text, start)) continue;
     const std::size_t number = counter.at(begin);
     if (is_panic(start) && !reports.empty() && panic_follows_report(line.text)) {
-      reports.back().panicked = true;
+      for (Report& report : reports) report.panicked = true;
       reports.back().last_line = std::max(reports.back().last_line, number);
       continue;
     }
@@ -244,6 +313,8 @@ std::vector<Report> parse_reports(std::string_view log) {
     taken_until = std::max(taken_until, found.end);
     taken_caller = found.caller;
     reports.push_back(std::move(found.report));
+    if (!reports.back().panicked) continue;
+    for (Report& report : reports) report.panicked = true;
   }
   return reports;
 }

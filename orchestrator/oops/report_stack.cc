@@ -35,6 +35,14 @@ std::string_view unindented(std::string_view text) {
   return at == std::string_view::npos ? std::string_view() : text.substr(at);
 }
 
+// Kernels before 4.9 print "<IRQ>  [<...>] f" and "<EOI>  [<...>] f" on one line.
+std::string_view without_stack_mark(std::string_view text) {
+  for (const std::string_view mark : {"<IRQ>", "<EOI>", "<NMI>", "<<EOE>>", "<#DF>", "<UNK>"}) {
+    if (text.starts_with(mark)) return unindented(text.substr(mark.size()));
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string_view plain_name(std::string_view function) {
@@ -48,7 +56,7 @@ std::optional<Frame> parse_frame(std::string_view text) {
   static const Pattern kInline("^" RIG_NAME R"( (?:[\w./-]+\.\w+:\d+ )?\[inline\]$)");
   static const Pattern kArm(R"(^(?:\[<[0-9a-f]+>\] \()?)" RIG_NAME
                             R"(\)? from (?:\[<[0-9a-f]+>\] \()?[^\s+]+\+0x)");
-  text = unindented(text);
+  text = without_stack_mark(unindented(text));
   if (text.size() < 5) return std::nullopt;
   Captures captures;
   if (text.find("+0x") != std::string_view::npos) {
@@ -92,38 +100,42 @@ std::optional<StackKind> parse_stack_header(std::string_view text) {
     std::string_view prefix;
     StackKind kind;
   };
-  static constexpr Header kHeaders[] = {{"Call Trace:", StackKind::kMain},
-                                        {"Call trace:", StackKind::kMain},
-                                        {"Backtrace:", StackKind::kMain},
-                                        {"stack backtrace:", StackKind::kMain},
-                                        {"backtrace:", StackKind::kMain},
-                                        {"backtrace (crc ", StackKind::kMain},
-                                        {"Allocated by task", StackKind::kAllocated},
-                                        {"Allocated:", StackKind::kAllocated},
-                                        {"INFO: Allocated in ", StackKind::kAllocated},
-                                        {"Allocated in ", StackKind::kAllocated},
-                                        {"allocated by task", StackKind::kAllocated},
-                                        {"Freed by task", StackKind::kFreed},
-                                        {"Freed:", StackKind::kFreed},
-                                        {"INFO: Freed in ", StackKind::kFreed},
-                                        {"Freed in ", StackKind::kFreed},
-                                        {"freed by task", StackKind::kFreed},
-                                        {"Last potentially related", StackKind::kOther},
-                                        {"Second to last", StackKind::kOther},
-                                        {"Last call_rcu", StackKind::kOther},
-                                        {"Last creation", StackKind::kOther},
-                                        {"Uninit was ", StackKind::kOther},
-                                        {"Memory state around", StackKind::kOther},
-                                        {"The buggy address", StackKind::kOther},
-                                        {"page last ", StackKind::kOther},
-                                        {"page_owner ", StackKind::kOther},
-                                        {"-> #", StackKind::kOther},
-                                        {"other info that might help", StackKind::kOther},
-                                        {"Showing all locks", StackKind::kOther},
-                                        {"NMI backtrace for cpu", StackKind::kOther},
-                                        {"irq event stamp", StackKind::kOther},
-                                        {"{SOFTIRQ", StackKind::kOther},
-                                        {"{HARDIRQ", StackKind::kOther}};
+  static constexpr Header kHeaders[] = {
+      {"Call Trace:", StackKind::kMain},
+      {"Call trace:", StackKind::kMain},
+      {"Backtrace:", StackKind::kMain},
+      {"stack backtrace:", StackKind::kMain},
+      {"backtrace:", StackKind::kMain},
+      {"backtrace (crc ", StackKind::kMain},
+      {"Allocated by task", StackKind::kAllocated},
+      {"Allocated:", StackKind::kAllocated},
+      {"INFO: Allocated in ", StackKind::kAllocated},
+      {"Allocated in ", StackKind::kAllocated},
+      {"allocated by task", StackKind::kAllocated},
+      {"Freed by task", StackKind::kFreed},
+      {"Freed:", StackKind::kFreed},
+      {"INFO: Freed in ", StackKind::kFreed},
+      {"Freed in ", StackKind::kFreed},
+      {"freed by task", StackKind::kFreed},
+      {"Last potentially related", StackKind::kOther},
+      {"Second to last", StackKind::kOther},
+      {"Last call_rcu", StackKind::kOther},
+      {"Last creation", StackKind::kOther},
+      {"Uninit was ", StackKind::kOther},
+      {"Memory state around", StackKind::kOther},
+      {"The buggy address", StackKind::kOther},
+      {"page last ", StackKind::kOther},
+      {"page_owner ", StackKind::kOther},
+      {"-> #", StackKind::kOther},
+      {"other info that might help", StackKind::kOther},
+      {"rcu: RCU grace-period kthread stack dump", StackKind::kForeign},
+      {"RCU grace-period kthread stack dump", StackKind::kForeign},
+      {"FAULT_INJECTION: ", StackKind::kForeign},
+      {"Showing all locks", StackKind::kOther},
+      {"NMI backtrace for cpu", StackKind::kOther},
+      {"irq event stamp", StackKind::kOther},
+      {"{SOFTIRQ", StackKind::kOther},
+      {"{HARDIRQ", StackKind::kOther}};
   text = unindented(text);
   for (const Header& header : kHeaders) {
     if (text.starts_with(header.prefix)) return header.kind;

@@ -26,7 +26,8 @@ struct ProgramCounter {
 std::optional<ProgramCounter> parse_program_counter(std::string_view text);
 
 // Which of a report's stacks begins with this line.
-enum class StackKind { kMain, kAllocated, kFreed, kOther };
+// kForeign: the next stack is not of the code that the report is about.
+enum class StackKind { kMain, kAllocated, kFreed, kOther, kForeign };
 std::optional<StackKind> parse_stack_header(std::string_view text);
 
 // Without ".isra.0", ".constprop.0", ".part.3", ".cold" and the like.

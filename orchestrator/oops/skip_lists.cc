@@ -35,10 +35,10 @@ const SkipList& reporting_helpers() {
       "do_general_protection", "exc_page_fault", "handle_page_fault", "do_user_addr_fault",
       "do_kern_addr_fault", "__do_page_fault", "do_page_fault", "do_divide_error",
       "exc_divide_error", "do_double_fault", "exc_double_fault", "do_int3", "exc_int3",
-      "do_mem_abort", "do_translation_fault", "do_bad_area", "__do_kernel_fault", "do_undefinstr",
-      "do_el1_undef", "brk_handler", "call_break_hook", "do_debug_exception", "el1_abort",
-      "el1_undef", "el1_dbg", "el1_sync*", "el1h_64_*", "do_DataAbort", "__dabt_svc", "__und_svc",
-      "__pabt_svc", "do_PrefetchAbort",
+      "do_mem_abort", "do_translation_fault", "do_tag_check_fault", "do_tag_recovery",
+      "do_bad_area", "__do_kernel_fault", "do_undefinstr", "do_el1_undef", "brk_handler",
+      "call_break_hook", "do_debug_exception", "el1_abort", "el1_undef", "el1_dbg", "el1_sync*",
+      "el1h_64_*", "do_DataAbort", "__dabt_svc", "__und_svc", "__pabt_svc", "do_PrefetchAbort",
       // memory checkers
       "kasan_*", "__kasan_*", "__asan_*", "asan_*", "__hwasan_*", "print_address_description*",
       "print_report", "report_enabled", "end_report", "start_report", "check_memory_region*",
@@ -99,6 +99,28 @@ const SkipList& common_helpers() {
       "read_word_at_a_time", "rcu_read_*", "rcu_dereference*", "__phys_addr*", "_compound_head",
       "compound_head", "virt_to_head_page", "virt_to_folio", "phys_to_virt", "uaccess_*",
       "user_access_*", "percpu_*", "this_cpu_*", "__percpu_*", "preempt_count_*",
+      "reacquire_held_locks", "hlock_class", "lock_downgrade", "lock_set_class",
+      "alloc_page_interleave", "__alloc_frozen_pages*", "alloc_frozen_pages*", "__flush_work",
+      "flush_work", "__cancel_work*", "cancel_work_sync", "rollback_registered*",
+      "unregister_netdev*", "device_remove_*", "device_del", "device_unregister",
+      "dpm_sysfs_remove", "put_device", "__wake_up*", "dev_vprintk_emit", "va_format",
+      "dev_printk*", "__dev_printk", "_dev_*", "cleanup_srcu_struct", "lock_timer_base",
+      "del_timer*", "*try_to_del_timer_sync", "dput", "fast_dput", "mark_lock*", "mark_usage",
+      "__mod_timer", "mod_timer", "timer_delete*", "aesti_*", "xts_encrypt", "xts_decrypt",
+      "*_timer_delete_sync", "__timer_delete*", "__aes*", "crypto_*", "destroy_workqueue",
+      "*atomic_dec_and_lock*", "hex_string", "hex_dump_to_buffer", "print_hex_dump*", "crc16*",
+      "crc32*", "xa_find*", "hex2bin", "check_panic_on_warn", "__x86_indirect_thunk*",
+      "__might_sleep", "___might_sleep", "__might_fault", "might_fault", "__might_resched",
+      "should_fail*", "__should_fail*", "bad_page*", "skb_panic", "skb_over_panic",
+      "skb_under_panic", "skb_pull*", "skb_push*", "skb_put*", "free_pcp*", "free_tail*",
+      "__read_once_word_nocheck", "folio_unlock", "__seqprop_assert", "kvasprintf*", "kasprintf*",
+      "idr_*", "ida_*", "xa_*", "xas_*", "rhashtable_*", "__rhashtable_*", "rht_*", "complete",
+      "complete_all", "wait_for_completion*", "__wait_for_common", "queue_work*", "__queue_work*",
+      "queue_delayed_work*", "drain_workqueue", "kobject_*", "__kobject_*", "sysfs_remove_*",
+      "device_add", "work_is_static_object", "vprintk*", "printk", "_printk", "console_lock",
+      "console_trylock", "console_unlock", "kthread_stop", "usb_start_wait_urb", "usb_submit_urb",
+      "usb_bulk_msg", "usb_kill_*", "usb_control_msg*", "usb_internal_*", "debugobjects_*",
+      "ref_tracker_*", "aes_encrypt", "aes_decrypt",
       // locks
       "*_raw_spin_*", "*_raw_read_*", "*_raw_write_*", "do_raw_spin_*", "do_raw_read_*",
       "do_raw_write_*", "arch_spin_*", "queued_spin_*", "native_queued_*", "__pv_queued_*",
@@ -118,6 +140,7 @@ const SkipList& common_helpers() {
 
 const SkipList& waiting_helpers() {
   static const SkipList list = {"context_switch",
+                                "ldsem_*",
                                 "__schedule*",
                                 "schedule*",
                                 "preempt_schedule*",
@@ -253,7 +276,8 @@ const SkipList& stall_helpers() {
 }
 
 const SkipList& locking_helpers() {
-  static const SkipList list = {"print_*",
+  static const SkipList list = {"process_one_work",
+                                "print_*",
                                 "check_*",
                                 "validate_chain*",
                                 "lock*",
@@ -276,6 +300,11 @@ const SkipList& locking_helpers() {
                                 "read_*",
                                 "write_*",
                                 "seqcount_*",
+                                "folio_wake*",
+                                "folio_end_*",
+                                "worker_thread",
+                                "task_blocks_on_*",
+                                "release_sock",
                                 "__seq*",
                                 "do_write_seqcount*",
                                 "flush_work*",
@@ -353,6 +382,75 @@ const SkipList& warning_helpers() {
                                 "mod_timer",
                                 "__init_work",
                                 "uref_*"};
+  return list;
+}
+
+const SkipList& page_helpers() {
+  static const SkipList list = {"free*",           "__free*",       "folios_put*",
+                                "page_frag_free*", "folio_batch_*", "__page_cache_release",
+                                "skb_free_head",   "skb_free_frag", "folio_add_lru",
+                                "put_page*",       "__put_*",       "release_pages",
+                                "__folio_put*",    "lru_*",         "kmemleak_*",
+                                "create_object*",  "alloc_inode",   "sock_kmalloc",
+                                "__list_lru_init", "pcpu_*",        "__alloc_percpu*",
+                                "alloc_percpu*",   "mempool_*",     "__alloc_file",
+                                "sk_prot_alloc",   "sk_alloc",      "__build_skb",
+                                "build_skb"};
+  return list;
+}
+
+const SkipList& dispatchers() {
+  static const SkipList list = {
+      // system calls
+      "do_syscall_64", "entry_SYSCALL*", "do_fast_syscall_32", "__do_fast_syscall_32",
+      "do_int80_syscall_32", "entry_SYSENTER*", "el0_svc*", "invoke_syscall", "__invoke_syscall",
+      "do_el0_svc", "syscall_return_slowpath", "ret_fast_syscall", "system_call*", "tracesys",
+      "do_syscall_x64", "x64_sys_call", "int_ret_from_sys_call",
+      // files
+      "vfs_read", "vfs_write", "__vfs_read", "__vfs_write", "new_sync_read", "new_sync_write",
+      "call_read_iter", "call_write_iter", "do_iter_read", "do_iter_write", "do_iter_readv_writev",
+      "do_loop_readv_writev", "__kernel_write", "vfs_ioctl", "do_vfs_ioctl", "sock_do_ioctl",
+      "__se_sys_ioctl", "*compat_sys_ioctl", "compat_SyS_ioctl", "compat_SYSC_ioctl",
+      "*compat_sys_ioctl*", "__do_sys_ioctl", "vfs_open", "do_dentry_open", "__fput", "vfs_fsync*",
+      "__do_fault", "do_shared_fault", "call_mmap", "mmap_region", "vfs_poll", "do_pollfd",
+      "vfs_get_tree", "mount_bdev", "mount_fs", "iterate_dir",
+      // sockets and packets
+      "sock_sendmsg", "sock_sendmsg_nosec", "__sock_sendmsg", "sock_recvmsg", "____sys_sendmsg",
+      "___sys_sendmsg", "__sys_sendmsg", "__sys_setsockopt", "__sys_getsockopt",
+      "sock_common_setsockopt", "do_sock_setsockopt", "__sys_connect*", "__sys_bind", "sock_close",
+      "__sock_release", "sock_release", "sock_ioctl", "netlink_unicast*", "netlink_rcv_skb",
+      "netlink_dump", "genl_rcv_msg", "genl_family_rcv_msg*", "rtnetlink_rcv_msg",
+      "nfnetlink_rcv_msg", "__netif_receive_skb_core", "deliver_skb", "__netif_receive_skb*",
+      "__napi_poll", "napi_poll", "net_rx_action",
+      // timers, interrupts, work
+      "call_timer_fn", "expire_timers", "__run_timers", "__hrtimer_run_queues",
+      "__tasklet_hrtimer_trampoline", "tasklet_action*", "__do_softirq", "handle_softirqs",
+      "rcu_do_batch", "process_one_work", "process_scheduled_works", "worker_thread", "kthread",
+      "smpboot_thread_fn", "ret_from_fork*", "__handle_irq_event_percpu", "task_work_run",
+      "hrtimer_run_softirq"};
+  return list;
+}
+
+const SkipList& interrupt_entries() {
+  static const SkipList list = {"apic_timer_interrupt",
+                                "trace_apic_timer_interrupt",
+                                "smp_trace_apic_timer_interrupt",
+                                "smp_apic_timer_interrupt*",
+                                "asm_sysvec_*",
+                                "ret_from_intr",
+                                "asm_common_interrupt",
+                                "common_interrupt",
+                                "reschedule_interrupt",
+                                "call_function_interrupt",
+                                "call_function_single_interrupt",
+                                "irq_work_interrupt",
+                                "el1_irq",
+                                "el1h_64_irq",
+                                "el1_interrupt",
+                                "__irq_svc",
+                                "end_repeat_nmi",
+                                "asm_exc_nmi",
+                                "ret_from_exception"};
   return list;
 }
 

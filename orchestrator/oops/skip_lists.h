@@ -25,4 +25,8 @@ const SkipList& stall_helpers();      // timers and interrupts: for stalls and l
 const SkipList& locking_helpers();    // for lock validators
 const SkipList& warning_helpers();    // generic checkers that warn on behalf of their callers
 
+const SkipList& page_helpers();       // free and allocate on behalf of others: bad pages, leaks
+const SkipList& dispatchers();        // call whatever is registered: what they call is specific
+const SkipList& interrupt_entries();  // below them in a stack is what was interrupted
+
 }  // namespace rig::oops

@@ -14,8 +14,8 @@
 namespace rig::oops {
 namespace {
 
-constexpr double kTitlesFloor = 47.0;    // percent of the logs with a TITLE
-constexpr double kPanickedFloor = 95.0;  // percent of the reports found
+constexpr double kTitlesFloor = 80.0;    // percent of the logs with a TITLE
+constexpr double kPanickedFloor = 99.0;  // percent of the reports found
 
 struct Sample {
   std::string name;

@@ -203,7 +203,7 @@ TEST(Panic, ThatFollowsFromAReportIsNoReportOfItsOwn) {
   EXPECT_TRUE(reports[0].panicked);
 }
 
-TEST(Panic, WithAReasonOfItsOwnIsAReport) {
+TEST(Panic, WithAReasonOfItsOwnIsAReportToo) {
   const auto reports = parse_reports(
       "[    1.000000] WARNING: CPU: 0 PID: 1 at a.c:1 f+0x1/0x2\n"
       "[    1.000001] ---[ end trace 0 ]---\n"
@@ -213,7 +213,7 @@ TEST(Panic, WithAReasonOfItsOwnIsAReport) {
   ASSERT_EQ(reports.size(), 2u);
   EXPECT_EQ(reports[1].title,
             "kernel panic: VFS: Unable to mount root fs on unknown-block(NUM,NUM)");
-  EXPECT_FALSE(reports[0].panicked);
+  EXPECT_TRUE(reports[0].panicked);
 }
 
 TEST(Report, WithoutStackIsCorrupted) {
