@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/deadline.h"
-#include "crash/console_log.h"
+#include "crash/bounded_console.h"
 #include "oops/report.h"
 #include "vm/vm.h"
 
@@ -66,7 +66,7 @@ class Detector {
 
   DetectorOptions options_;
   State state_ = State::kRunning;
-  ConsoleLog console_;
+  BoundedConsole console_;
   std::string reason_;
   std::string report_kind_;
   bool kernel_stamps_lines_ = false;

@@ -68,7 +68,7 @@ const std::vector<const Detail*>& details() {
       {"WnR = ", Pattern(R"(WnR = (?P<access>[01]))")},
       {"EC = ", Pattern(R"(EC = 0x2[01]: IABT|Exception class = (?P<access>IABT))")},
       {"Oops: ", Pattern(R"(^Oops: (?P<error_code>[0-9a-f]{4}) \[#)")},
-      {"BUG: KASAN", Pattern(R"(^BUG: KASAN)")},
+      {"kasan: bad access", Pattern(R"(^BUG (?P<cache>\S+) \(.*\): kasan: bad access)")},
   };
   static const std::vector<const Detail*> all = [] {
     std::vector<const Detail*> made;

@@ -407,8 +407,9 @@ const SkipList& dispatchers() {
       "do_el0_svc", "syscall_return_slowpath", "ret_fast_syscall", "system_call*", "tracesys",
       "do_syscall_x64", "x64_sys_call", "int_ret_from_sys_call",
       // files
-      "vfs_read", "vfs_write", "__vfs_read", "__vfs_write", "new_sync_read", "new_sync_write",
-      "call_read_iter", "call_write_iter", "do_iter_read", "do_iter_write", "do_iter_readv_writev",
+      "*sys_ioctl", "SyS_ioctl", "SYSC_ioctl", "ksys_write", "ksys_read", "vfs_read", "vfs_write",
+      "__vfs_read", "__vfs_write", "new_sync_read", "new_sync_write", "call_read_iter",
+      "call_write_iter", "do_iter_read", "do_iter_write", "do_iter_readv_writev",
       "do_loop_readv_writev", "__kernel_write", "vfs_ioctl", "do_vfs_ioctl", "sock_do_ioctl",
       "__se_sys_ioctl", "*compat_sys_ioctl", "compat_SyS_ioctl", "compat_SYSC_ioctl",
       "*compat_sys_ioctl*", "__do_sys_ioctl", "vfs_open", "do_dentry_open", "__fput", "vfs_fsync*",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "crash/console_log.h"
+#include "crash/bounded_console.h"
 
 #include <fmt/format.h>
 
@@ -17,7 +17,7 @@ void append_gap(std::string& text, std::uint64_t bytes) {
 
 }  // namespace
 
-void ConsoleLog::add_line(std::string_view line) {
+void BoundedConsole::add_line(std::string_view line) {
   // One endless line must not outgrow the bounds either.
   if (line.size() > limits_.tail / 2) {
     gap_before_tail_ += line.size() - limits_.tail / 2;
@@ -37,7 +37,7 @@ void ConsoleLog::add_line(std::string_view line) {
   if (tail_.size() > 2 * limits_.tail) trim_tail(limits_.tail, gap_before_tail_);
 }
 
-void ConsoleLog::trim_tail(std::size_t keep, std::uint64_t& gap) {
+void BoundedConsole::trim_tail(std::size_t keep, std::uint64_t& gap) {
   if (tail_.size() <= keep) return;
   const std::size_t line_end = tail_.find('\n', tail_.size() - keep);
   const std::size_t cut = line_end == std::string::npos ? tail_.size() : line_end + 1;
@@ -45,7 +45,7 @@ void ConsoleLog::trim_tail(std::size_t keep, std::uint64_t& gap) {
   tail_.erase(0, cut);
 }
 
-void ConsoleLog::mark_report() {
+void BoundedConsole::mark_report() {
   if (report_marked_) return;
   report_marked_ = true;
   trim_tail(kContext, gap_before_tail_);
@@ -53,7 +53,7 @@ void ConsoleLog::mark_report() {
   report_ = std::exchange(tail_, {});
 }
 
-std::string ConsoleLog::text() const {
+std::string BoundedConsole::text() const {
   std::string text = head_;
   append_gap(text, gap_before_report_);
   text += report_;

@@ -14,9 +14,9 @@ struct ConsoleLimits {
   std::size_t tail = 4 << 20;    // and of the end
 };
 
-class ConsoleLog {
+class BoundedConsole {
  public:
-  explicit ConsoleLog(ConsoleLimits limits = {}) : limits_(limits) {}
+  explicit BoundedConsole(ConsoleLimits limits = {}) : limits_(limits) {}
 
   void add_line(std::string_view line);
   // The next line begins a report: it and what follows must not get lost in a flood. Once.
