@@ -62,9 +62,11 @@ namespace {
 
 // What ended the attempt, in words, for a check about crashing or surviving as such.
 std::string ending(const Observation& seen) {
+  if (seen.hung && !seen.crashed) {
+    return seen.report ? fmt::format("hung after {}", seen.report->title) : "hung";
+  }
   if (seen.report) return seen.report->title.empty() ? seen.report->kind : seen.report->title;
   if (seen.crashed) return "a crash without a report";
-  if (seen.hung) return "hung";
   return seen.survived ? "survived" : "no end";
 }
 
@@ -135,7 +137,7 @@ std::vector<Check> check_signature(const scenario::Expectation& expectation,
 }  // namespace
 
 Judgement judge(const scenario::Expectation& expectation, const Observation& seen) {
-  const bool crashed = seen.crashed || seen.report.has_value();
+  const bool crashed = seen.crashed || (seen.report && !seen.hung);
   if (!crashed && !seen.hung && !seen.survived) return {};  // kRigError
   if (expectation.survive) {
     const bool survived = seen.survived && !crashed && !seen.hung;

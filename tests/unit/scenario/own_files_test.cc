@@ -12,19 +12,11 @@ namespace {
 
 const fs::path kRepository = fs::path(RIG_TEST_DATA).parent_path().parent_path();
 
-// The repository's kernels; those of the tests as long as it has none.
-LoadOptions options() {
-  const fs::path own = kRepository / "kernels";
-  return {.root = kRepository,
-          .kernels =
-              kernel_names(own).empty() ? kRepository / "tests/data/scenario-root/kernels" : own};
-}
-
 TEST(OwnFiles, EveryScenarioLoadsAndHasCells) {
   std::size_t count = 0;
   for (const auto& entry : fs::directory_iterator(kRepository / "scenarios")) {
     if (entry.path().extension() != ".yaml") continue;
-    const auto scenario = load_scenario(entry.path(), options());
+    const auto scenario = load_scenario(entry.path(), {.root = kRepository});
     ASSERT_TRUE(scenario) << scenario.error().message();
     EXPECT_EQ(scenario->name, entry.path().stem().string());
     const auto cells = plan(std::make_shared<Scenario>(*scenario), {});
@@ -36,14 +28,38 @@ TEST(OwnFiles, EveryScenarioLoadsAndHasCells) {
 }
 
 TEST(OwnFiles, EveryKernelLoads) {
-  for (const std::string& name : kernel_names(kRepository / "kernels")) {
+  const auto names = kernel_names(kRepository / "kernels");
+  EXPECT_FALSE(names.empty());
+  for (const std::string& name : names) {
     const auto spec = load_kernel_spec(name, kRepository / "kernels");
     EXPECT_TRUE(spec) << spec.error().message();
   }
 }
 
+// Every ```yaml block of the manual that is a whole scenario (has a name).
+TEST(OwnFiles, ExamplesOfTheManualLoad) {
+  const auto manual = read_file(kRepository / "docs/SCENARIOS.md");
+  ASSERT_TRUE(manual);
+  const auto folder = TempDir::create("manual-test");
+  ASSERT_TRUE(folder);
+  std::size_t count = 0;
+  constexpr std::string_view kOpen = "```yaml\n";
+  for (auto at = manual->find(kOpen); at != std::string::npos; at = manual->find(kOpen, at)) {
+    at += kOpen.size();
+    const std::string block = manual->substr(at, manual->find("```", at) - at);
+    if (!block.starts_with("name:")) continue;
+    const fs::path file = folder->path() / "example.yaml";
+    ASSERT_TRUE(write_file_atomically(file, block));
+    const auto scenario = load_scenario(file, {.root = kRepository});
+    EXPECT_TRUE(scenario) << scenario.error().message();
+    ++count;
+  }
+  EXPECT_GE(count, 1u);
+}
+
 TEST(OwnFiles, LateCompletionIsTheCrashOfTheReport) {
-  const auto s = load_scenario(kRepository / "scenarios/late-completion.yaml", options());
+  const auto s =
+      load_scenario(kRepository / "scenarios/late-completion.yaml", {.root = kRepository});
   ASSERT_TRUE(s) << s.error().message();
   const Expectation& expect = s->detectors.at(0).expect;
   EXPECT_EQ(expect.report->address, 0x106u);

@@ -221,6 +221,16 @@ TEST(Judge, HungIsHungWhateverWasExpected) {
   EXPECT_EQ(check(judge(survive(), seen), "survives").found, "hung");
 }
 
+TEST(Judge, HungAfterAReportIsStillHung) {
+  Observation seen;
+  seen.hung = true;
+  seen.report = report();
+  EXPECT_EQ(judge(late_completion(), seen).outcome, Outcome::kHung);
+  EXPECT_EQ(check(judge(survive(), seen), "survives").found, "hung after " + report().title);
+  seen.crashed = true;
+  EXPECT_EQ(judge(survive(), seen).outcome, Outcome::kOtherCrash);
+}
+
 TEST(Judge, SurvivorSurvives) {
   Observation seen;
   seen.survived = true;
