@@ -27,6 +27,8 @@ std::string_view to_string(Absence absence);
 struct ReadFault {
   Absence why = Absence::kNotPresent;
   std::uint64_t address = 0;  // the first address that could not be read
+
+  bool operator==(const ReadFault&) const = default;
 };
 
 // "0x1f3a000: excluded when the dump was written"
