@@ -7,6 +7,8 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include <fstream>
+
 #include "analyzer/core/kdump.h"
 
 namespace rig::fakes {
@@ -328,7 +330,14 @@ std::string SyntheticCore::bytes(CoreFormat format) const {
 
 Status SyntheticCore::write(const fs::path& path, CoreFormat format, bool flatten) const {
   const std::string plain = bytes(format);
-  return write_file_atomically(path, flatten ? flattened(plain) : plain);
+  return write_bytes(path, flatten ? flattened(plain) : plain);
+}
+
+Status write_bytes(const fs::path& path, std::string_view bytes) {
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size())).flush();
+  if (!file) return fail(Blame::kRig, "cannot write {}", path.string());
+  return {};
 }
 
 std::string flattened_header() {

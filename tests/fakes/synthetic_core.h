@@ -87,6 +87,9 @@ class SyntheticCore {
   std::optional<std::string> machine_;
 };
 
+// A plain write: nothing that a test makes has to survive a power cut.
+Status write_bytes(const fs::path& path, std::string_view bytes);
+
 // The dump as a flattened stream of records of at most `record_size` bytes, end record included.
 std::string flattened(std::string_view dump, std::size_t record_size = 16384);
 // The parts of one: for streams with records out of order, overlapping or missing.

@@ -46,7 +46,7 @@ constexpr Lookalike kLookalikes[] = {
 Result<Container> open_container(std::shared_ptr<const DumpFile> file) {
   std::array<std::byte, 16> start{};
   const std::size_t size = std::min<std::uint64_t>(file->size(), start.size());
-  if (!file->read(0, MutableBytes(start).first(size))) {
+  if ((file->flattened() && size == 0) || !file->read(0, MutableBytes(start).first(size))) {
     return fail(Blame::kInput, "a flattened dump cut short before its header");
   }
   const std::string_view text = as_text(ByteView(start).first(size));

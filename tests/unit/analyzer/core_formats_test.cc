@@ -210,7 +210,7 @@ TEST_P(CoreFormats, CutShortFileKeepsWhatItHasAndSaysSo) {
   std::string file = GetParam().flattened ? fakes::flattened(whole) : whole;
   file.resize(file.size() * 3 / 4);
   const fs::path path = folder_->path() / "cut";
-  ASSERT_TRUE(write_file_atomically(path, file));
+  ASSERT_TRUE(fakes::write_bytes(path, file));
   const auto core = Core::open(path);
   ASSERT_TRUE(core) << core.error().message();
   EXPECT_THAT(core->remarks(), testing::Contains(HasSubstr("cut short")));
