@@ -33,7 +33,7 @@ struct VmConfig {
   fs::path kernel;
   fs::path initramfs;
   std::string cmdline;
-  fs::path folder;  // console.log is written here; sockets and disks go to a temporary folder
+  fs::path folder;                   // console.log is written here, nothing else
   std::string accelerator = "auto";  // "auto", "kvm", "tcg"
   std::stop_token stop = {};
 };
@@ -42,8 +42,8 @@ enum class EventKind {
   kConsoleLine,    // text: one line of the serial console, without its end
   kPanicked,       // the guest told so (pvpanic); it is stopped, its memory intact
   kReset,          // the guest asked for a reset and was stopped instead: a panic without pvpanic
-  kStopped,        // the vCPUs stopped (follows kPanicked and kReset)
-  kPoweredOff,     // the guest powered off in order
+  kStopped,        // the vCPUs stopped by themselves (follows kPanicked, kReset and kWatchdog)
+  kPoweredOff,     // the guest powered off in order; the last event of the guest
   kWatchdog,       // the watchdog device fired
   kHello,          // the agent is up
   kHeartbeat,      // work: the agent's counter of work done; uptime
@@ -87,7 +87,9 @@ class Vm {
  public:
   virtual ~Vm() = default;  // ends the machine and removes its temporary files
 
-  // The next thing that happened, in order; nothing when the deadline passes first.
+  // The next thing that happened, in order; nothing when the deadline passes first. Past
+  // kBackendExited, and some seconds after an agent broke the protocol in a guest that runs on, it
+  // is an error.
   virtual Result<std::optional<Event>> next_event(Deadline deadline) = 0;
 
   // Waits for the agent. Events that arrive meanwhile stay queued for next_event(). Returns
@@ -105,9 +107,9 @@ class Vm {
   virtual Status load_module(std::string_view guest_path, std::string_view params, Deadline) = 0;
   // Returns once it runs; output and exit arrive as events.
   virtual Status start_program(const std::vector<std::string>& argv, Deadline) = 0;
-  virtual Status power_off(Deadline) = 0;
+  virtual Status power_off(Deadline) = 0;  // returns once the machine is off
 
-  virtual Status stop(Deadline) = 0;    // halts the vCPUs
+  virtual Status stop(Deadline) = 0;    // halts the vCPUs; no event
   virtual Status resume(Deadline) = 0;  // lets them go on
 
   // Writes the memory of the (stopped) guest to `path` as a standard core: kdump-compressed, not

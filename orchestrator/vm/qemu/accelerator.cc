@@ -37,7 +37,7 @@ Result<std::optional<std::string>> run_probe(const Machine& machine, const fs::p
   if (!done && done.error().blame == Blame::kCancelled) return tl::unexpected(done.error());
   if (!done) return fmt::format("a tiny guest hangs in it ({} ms)", kProbeTime.count());
   if (done->exit_code == guest->exit_code) return std::nullopt;
-  const std::string_view words = trim(done->err);
+  const std::string words = split(trim(done->err), '\n').front();
   if (done->exit_code > 128) {
     return fmt::format("QEMU with -cpu {} died of signal {} ({}){}{}", machine.cpu_kvm,
                        done->exit_code - 128, ::strsignal(done->exit_code - 128),

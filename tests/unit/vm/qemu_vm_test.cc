@@ -144,6 +144,13 @@ TEST_F(QemuVmTest, ResetOfTheGuestIsAnEventAndStopsIt) {
   EXPECT_THAT(kinds(2), testing::ElementsAre(EventKind::kReset, EventKind::kStopped));
 }
 
+TEST_F(QemuVmTest, WatchdogThatFiresIsAnEventAndStopsTheGuest) {
+  start();
+  qmp_->event("WATCHDOG", R"({"action": "pause"})");
+  qmp_->event("STOP");
+  EXPECT_THAT(kinds(2), testing::ElementsAre(EventKind::kWatchdog, EventKind::kStopped));
+}
+
 TEST_F(QemuVmTest, OurOwnStopIsNoEvent) {
   start({{"stop", [](ScriptedQmp& qmp, ScriptedQmp::Call& call) {
             qmp.event("STOP");
