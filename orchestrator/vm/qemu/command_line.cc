@@ -64,8 +64,6 @@ void add_crash_devices(Arguments& args, const Machine& machine) {
   if (!machine.panic_device.empty()) args.add("-device", std::string(machine.panic_device));
   args.add("-device", std::string(machine.watchdog_device));
   args.add("-device", "vmcoreinfo");
-  args.add("-object", "rng-builtin,id=rng");
-  args.add("-device", "virtio-rng-pci,rng=rng");
 }
 
 void add_disks(Arguments& args, const Wiring& wiring) {
