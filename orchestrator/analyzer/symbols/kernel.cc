@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "analyzer/symbols/kernel.h"
+
+namespace rig::analyzer {
+namespace {
+
+constexpr unsigned kMaxCpus = 8192;  // NR_CPUS of the largest configuration
+constexpr std::uint64_t kFarFromSymbol = 4096;
+constexpr std::uint64_t kMaxStruct = 1 << 20;
+
+}  // namespace
+
+Kernel::Kernel(const VirtMemory& memory, const Vmcoreinfo& info, std::optional<Kallsyms> symbols,
+               std::optional<Btf> types, std::optional<Modules> modules)
+    : memory_(&memory),
+      info_(&info),
+      symbols_(std::move(symbols)),
+      types_(std::move(types)),
+      modules_(std::move(modules)),
+      text_begin_(symbol("_stext")),
+      text_end_(symbol("_etext")),
+      init_begin_(symbol("_sinittext")),
+      init_end_(symbol("_einittext")),
+      image_end_(symbol("_end")) {}
+
+Kernel Kernel::read(const VirtMemory& memory, const Vmcoreinfo& info,
+                    std::vector<std::string>& remarks) {
+  auto symbols = Kallsyms::read(memory, info);
+  if (!symbols) {
+    remarks.push_back("no symbols: " + symbols.error().message());
+    return Kernel(memory, info, {}, {});
+  }
+  const auto begin = symbols->address("__start_BTF");
+  const auto end = symbols->address("__stop_BTF");
+  if (!begin || !end) {
+    remarks.push_back("no types: this kernel carries no BTF (CONFIG_DEBUG_INFO_BTF)");
+    return Kernel(memory, info, *std::move(symbols), {});
+  }
+  auto types = read_kernel_btf(memory, *begin, *end);
+  if (!types) {
+    remarks.push_back("no types: " + types.error().message());
+    return Kernel(memory, info, *std::move(symbols), {});
+  }
+  std::optional<Modules> modules;
+  if (const auto list = symbols->address("modules")) {
+    if (auto found = Modules::read(memory, *types, *list, remarks)) {
+      modules = *std::move(found);
+    } else {
+      remarks.push_back("no modules: " + found.error().message());
+    }
+  }
+  return Kernel(memory, info, *std::move(symbols), *std::move(types), std::move(modules));
+}
+
+std::optional<VirtAddr> Kernel::symbol(std::string_view name) const {
+  if (symbols_) {
+    if (const auto found = symbols_->address(name)) return found;
+  }
+  return info_->symbol(name);
+}
+
+std::optional<Member> Kernel::member(std::string_view path) const {
+  return types_ ? types_->member(path) : std::nullopt;
+}
+
+std::optional<std::uint64_t> Kernel::field(VirtAddr object, std::string_view path) const {
+  auto found = member(path);
+  if (!found || found->size == 0 || found->size > sizeof(std::uint64_t)) return std::nullopt;
+  std::array<std::byte, sizeof(std::uint64_t)> bytes{};
+  const auto part = MutableBytes(bytes).first(found->size);
+  if (!memory_->read(object + found->offset, part)) return std::nullopt;
+  found->offset = 0;
+  return extract(*found, part);
+}
+
+std::string Kernel::text_field(VirtAddr object, std::string_view path) const {
+  const auto found = member(path);
+  if (!found || found->size > kMaxStruct) return {};
+  return memory_->c_string(object + found->offset, found->size);
+}
+
+std::optional<std::uint64_t> Kernel::per_cpu_offset(unsigned cpu) const {
+  const auto table = symbol("__per_cpu_offset");
+  if (!table || cpu >= kMaxCpus) return std::nullopt;
+  const auto offset = memory_->load<std::uint64_t>(*table + cpu * sizeof(std::uint64_t));
+  return offset ? std::optional(*offset) : std::nullopt;
+}
+
+std::optional<VirtAddr> Kernel::per_cpu(unsigned cpu, std::string_view name) const {
+  const auto variable = symbols_ ? symbols_->address(name) : std::nullopt;
+  const auto offset = per_cpu_offset(cpu);
+  if (!variable || !offset) return std::nullopt;
+  return *variable + *offset;
+}
+
+bool Kernel::in_image(VirtAddr address) const {
+  return text_begin_ && image_end_ && address >= *text_begin_ && address < *image_end_;
+}
+
+bool Kernel::is_code(VirtAddr address) const {
+  if (text_begin_ && text_end_ && address >= *text_begin_ && address < *text_end_) return true;
+  if (init_begin_ && init_end_ && address >= *init_begin_ && address < *init_end_) return true;
+  const Module* module = modules_ ? modules_->containing(address) : nullptr;
+  return module && module->range_of(address)->text;
+}
+
+std::optional<CodeLocation> Kernel::code(VirtAddr address) const {
+  if (!is_code(address)) return std::nullopt;
+  if (in_image(address)) {
+    const auto found = symbols_ ? symbols_->nearest(address) : std::nullopt;
+    if (!found) return std::nullopt;
+    return CodeLocation{address, std::string(found->name), address - found->address, {}};
+  }
+  const Module* module = modules_ ? modules_->containing(address) : nullptr;
+  if (!module) return std::nullopt;
+  const auto found = modules_->nearest(*module, address);
+  if (!found) return CodeLocation{address, {}, address - module->ranges[0].begin, module->name};
+  return CodeLocation{address, found->name, raw(address) - found->address, module->name};
+}
+
+std::optional<std::string> Kernel::data(VirtAddr address) const {
+  if (in_image(address)) {
+    const auto found = symbols_ ? symbols_->nearest(address) : std::nullopt;
+    if (!found) return std::nullopt;
+    const auto distance = address - found->address;
+    // String literals and constants have no symbols of their own: they only lie behind one.
+    if ((found->type == 'r' || found->type == 'R') && distance >= kFarFromSymbol) {
+      return fmt::format("without a symbol, {:#x} behind {}", distance, found->name);
+    }
+    return fmt::format("{}+{:#x}", found->name, distance);
+  }
+  const Module* module = modules_ ? modules_->containing(address) : nullptr;
+  if (!module) return std::nullopt;
+  if (const auto found = modules_->nearest(*module, address)) {
+    return fmt::format("{}+{:#x} [{}]", found->name, raw(address) - found->address, module->name);
+  }
+  return fmt::format("[{}]+{:#x}", module->name, address - module->ranges[0].begin);
+}
+
+std::string to_string(const CodeLocation& location) {
+  std::string text = location.function.empty()
+                         ? fmt::format("{}", location.address)
+                         : fmt::format("{}+{:#x}", location.function, location.offset);
+  if (!location.module.empty()) text += fmt::format(" [{}]", location.module);
+  return text;
+}
+
+}  // namespace rig::analyzer

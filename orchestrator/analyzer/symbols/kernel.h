@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// A kernel as the rest of the analyzer sees it: its memory, symbols and types together. Parts that
+// the core does not have are absent; whoever needs one asks first.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "analyzer/core/core.h"
+#include "analyzer/core/virt_memory.h"
+#include "analyzer/findings.h"
+#include "analyzer/symbols/btf.h"
+#include "analyzer/symbols/kallsyms.h"
+#include "analyzer/symbols/modules.h"
+
+namespace rig::analyzer {
+
+class Kernel {
+ public:
+  // Reads what there is; what there is not goes into `remarks`.
+  static Kernel read(const VirtMemory& memory, const Vmcoreinfo& info,
+                     std::vector<std::string>& remarks);
+  // From parts, for tests.
+  Kernel(const VirtMemory& memory, const Vmcoreinfo& info, std::optional<Kallsyms> symbols,
+         std::optional<Btf> types, std::optional<Modules> modules = {});
+
+  const VirtMemory& memory() const { return *memory_; }
+  const Vmcoreinfo& info() const { return *info_; }
+  const std::optional<Kallsyms>& symbols() const { return symbols_; }
+  const std::optional<Btf>& types() const { return types_; }
+  const std::optional<Modules>& modules() const { return modules_; }
+
+  std::optional<VirtAddr> symbol(std::string_view name) const;
+  // The value of a variable of up to 8 bytes.
+  template <typename T = std::uint64_t>
+  std::optional<T> variable(std::string_view name) const {
+    const auto at = symbol(name);
+    if (!at) return std::nullopt;
+    const auto value = memory_->load<T>(*at);
+    return value ? std::optional<T>(*value) : std::nullopt;
+  }
+
+  std::optional<Member> member(std::string_view path) const;
+  // The integer, pointer or bit field `path` ("task_struct.pid") of the struct at `object`.
+  std::optional<std::uint64_t> field(VirtAddr object, std::string_view path) const;
+  // The char array `path` of the struct at `object`.
+  std::string text_field(VirtAddr object, std::string_view path) const;
+
+  // What to add to a per-CPU variable's link address for that CPU: __per_cpu_offset[cpu].
+  std::optional<std::uint64_t> per_cpu_offset(unsigned cpu) const;
+  // A per-CPU variable of the kernel, on one CPU.
+  std::optional<VirtAddr> per_cpu(unsigned cpu, std::string_view name) const;
+
+  bool is_code(VirtAddr address) const;
+  // Code of the kernel or a module, in words; nothing when it is neither.
+  std::optional<CodeLocation> code(VirtAddr address) const;
+  // The kernel's static data or a module's: "init_task+0x40", "counter+0x0 [toa]".
+  std::optional<std::string> data(VirtAddr address) const;
+
+ private:
+  bool in_image(VirtAddr address) const;
+
+  const VirtMemory* memory_;
+  const Vmcoreinfo* info_;
+  std::optional<Kallsyms> symbols_;
+  std::optional<Btf> types_;
+  std::optional<Modules> modules_;
+  std::optional<VirtAddr> text_begin_, text_end_, init_begin_, init_end_, image_end_;
+};
+
+std::string to_string(const CodeLocation& location);  // "skb_release_data+0xa3 [module]"
+
+}  // namespace rig::analyzer

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "analyzer/symbols/btf.h"
+
+#include <gmock/gmock.h>
+
+#include "fakes/synthetic_btf.h"
+
+namespace rig::analyzer {
+namespace {
+
+using fake::BtfBuilder;
+using testing::HasSubstr;
+
+// struct page { unsigned long flags; union { struct { void *lru; }; struct { void *slab_cache;
+// const u16 counts[4]; }; }; }, struct skb { u32 a:3, b:17; struct page frag; u8 *end; }
+BtfBuilder example() {
+  BtfBuilder btf;
+  const int u64 = btf.integer("unsigned long", 8);
+  const int u32 = btf.integer("unsigned int", 4);
+  const int u16 = btf.alias("u16", btf.integer("unsigned short", 2));
+  const int ptr = btf.pointer();
+  const int first = btf.structure(nullptr, 8, {{"lru", ptr, 0}});
+  const int second = btf.structure(
+      nullptr, 16, {{"slab_cache", ptr, 0}, {"counts", btf.array(btf.constant(u16), 4), 8}});
+  const int both = btf.a_union(nullptr, 16, {{"", first, 0}, {"", second, 0}});
+  const int page = btf.structure("page", 24, {{"flags", u64, 0}, {"", both, 8}});
+  btf.structure("skb", 40,
+                {{"a", u32, 0, 0, 3}, {"b", u32, 0, 3, 17}, {"frag", page, 8}, {"end", ptr, 32}});
+  btf.alias("page_t", page);
+  btf.enumeration("pageflags", {{"PG_locked", 0}, {"PG_slab", 9}, {"PG_bad", -1}});
+  return btf;
+}
+
+TEST(Btf, SizesComeByName) {
+  const Btf btf = example().build();
+  EXPECT_EQ(btf.size_of("page"), 24u);
+  EXPECT_EQ(btf.size_of("page_t"), 24u);
+  EXPECT_EQ(btf.size_of("u16"), 2u);
+  EXPECT_EQ(btf.size_of("no_such_thing"), std::nullopt);
+}
+
+TEST(Btf, MembersOfAnonymousPartsCountAsTheOutersOwn) {
+  const Btf btf = example().build();
+  const auto cache = btf.member("page.slab_cache");
+  ASSERT_TRUE(cache);
+  EXPECT_EQ(cache->offset, 8u);
+  EXPECT_EQ(cache->size, 8u);
+  EXPECT_EQ(btf.member("page_t.flags")->offset, 0u);
+  EXPECT_FALSE(btf.member("page.nothing"));
+  EXPECT_FALSE(btf.member("page"));
+  EXPECT_FALSE(btf.member("page."));
+}
+
+TEST(Btf, PathsGoThroughNestedMembers) {
+  const auto counts = example().build().member("skb.frag.counts");
+  ASSERT_TRUE(counts);
+  EXPECT_EQ(counts->offset, 24u);
+  EXPECT_EQ(counts->size, 8u);
+  EXPECT_EQ(counts->elements, 4u);
+  EXPECT_FALSE(example().build().member("skb.end.flags"));  // through a pointer is no path
+}
+
+TEST(Btf, BitFieldsAreCutOutOfTheirBytes) {
+  const Btf btf = example().build();
+  const auto b = btf.member("skb.b");
+  ASSERT_TRUE(b);
+  EXPECT_EQ(b->bit_size, 17u);
+  const std::uint32_t word = 5u | 0x1'2345u << 3 | 0xfffu << 20;
+  std::vector<std::byte> object(40);
+  std::memcpy(object.data(), &word, sizeof(word));
+  EXPECT_EQ(extract(*b, object), 0x1'2345u);
+  EXPECT_EQ(extract(*btf.member("skb.a"), object), 5u);
+  EXPECT_EQ(extract(*b, ByteView(object).first(2)), std::nullopt);
+}
+
+TEST(Btf, ConstantsOfEnumsHaveTheirSign) {
+  const Btf btf = example().build();
+  EXPECT_EQ(btf.enumerator("pageflags", "PG_slab"), 9);
+  EXPECT_EQ(btf.enumerator("pageflags", "PG_bad"), -1);
+  EXPECT_EQ(btf.enumerator("pageflags", "PG_none"), std::nullopt);
+  EXPECT_EQ(btf.enumerator("page", "PG_slab"), std::nullopt);
+}
+
+TEST(Btf, OfTwoTypesOfOneNameTheOneThatHasTheMemberAnswers) {
+  BtfBuilder btf;
+  const int u64 = btf.integer("unsigned long", 8);
+  btf.structure("state", 8, {{"other", u64, 0}});
+  btf.structure("state", 16, {{"pad", u64, 0}, {"wanted", u64, 8}});
+  EXPECT_EQ(btf.build().member("state.wanted")->offset, 8u);
+}
+
+TEST(Btf, AStructThatContainsItselfGivesNoAnswerSoon) {
+  BtfBuilder btf;
+  // libbpf takes ids that come later: an anonymous union whose members are all itself.
+  std::vector<BtfBuilder::Field> fields(200, {"", 1, 0});
+  const int id = btf.a_union(nullptr, 8, fields);
+  ASSERT_EQ(id, 1);
+  btf.structure("loop", 8, {{"", id, 0}});
+  btf.alias("ring_a", 4);
+  btf.alias("ring_b", 3);
+  const Btf parsed = btf.build();
+  EXPECT_FALSE(parsed.member("loop.anything"));
+  EXPECT_FALSE(parsed.size_of("ring_a"));
+}
+
+TEST(Btf, CutShortAtAnyByteIsAnErrorOrStillWhole) {
+  const auto whole = example().bytes();
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    const auto parsed = Btf::parse({whole.begin(), whole.begin() + static_cast<long>(size)});
+    EXPECT_FALSE(parsed) << size;
+  }
+}
+
+TEST(Btf, AnyDamagedByteGivesAnAnswerOrAnError) {
+  const auto whole = example().bytes();
+  for (std::size_t at = 0; at < whole.size(); ++at) {
+    for (const unsigned value : {0x00u, 0x7fu, 0xffu}) {
+      auto bytes = whole;
+      bytes[at] = static_cast<std::byte>(value);
+      const auto parsed = Btf::parse(std::move(bytes));
+      if (!parsed) continue;
+      parsed->member("skb.frag.counts");
+      parsed->size_of("page_t");
+      parsed->enumerator("pageflags", "PG_bad");
+    }
+  }
+}
+
+TEST(Btf, WhatIsNoBtfIsSaidToBeNone) {
+  const auto parsed = Btf::parse(std::vector<std::byte>(64));
+  ASSERT_FALSE(parsed);
+  EXPECT_THAT(parsed.error().what, HasSubstr("magic"));
+}
+
+}  // namespace
+}  // namespace rig::analyzer
