@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "analyzer/facts/exception.h"
+
+#include <algorithm>
+#include <charconv>
+
+namespace rig::analyzer {
+namespace {
+
+// So many registers must be in both the frame and the report before equality means anything.
+constexpr unsigned kEnoughRegisters = 6;
+constexpr std::uint64_t kMaxStack = 256 << 10;
+
+struct Candidate {
+  const CpuSnapshot* cpu = nullptr;
+  const StackRange* stack = nullptr;
+  SavedFrame frame;
+  std::string entry;  // the entry code that saved it
+  bool live = false;  // above the stack pointer of the stack that the CPU was on
+  bool exception = false;
+};
+
+bool begins_with_one_of(std::string_view name, std::span<const std::string_view> starts) {
+  return std::ranges::any_of(starts, [&](auto start) { return name.starts_with(start); });
+}
+
+// Frames on one stack. What lies below the CPU's stack pointer is left over from earlier calls.
+void scan_stack(const CpuSnapshot& cpu, const StackRange& stack, const Kernel& kernel,
+                const Architecture& arch, std::vector<Candidate>& out) {
+  const bool current = stack.contains(cpu.state.sp);
+  const VirtAddr from = current ? VirtAddr{align_down(raw(cpu.state.sp), 8)} : stack.begin;
+  if (stack.size > kMaxStack) return;
+  const auto bytes = kernel.memory().read_up_to(from, stack.end() - from);
+  // The word below a frame is the address that the entry code's call returns to.
+  for (std::uint64_t at = 8; at + arch.frame_size <= bytes.size(); at += 8) {
+    auto frame = arch.decode_frame(ByteView(bytes).subspan(at, arch.frame_size), from + at);
+    if (!frame) continue;
+    const auto below = load<std::uint64_t>(bytes, at - 8).value_or(0);
+    const auto entry = kernel.code(VirtAddr{below});
+    if (!entry) continue;
+    const bool exception = begins_with_one_of(entry->function, arch.exception_entries);
+    if (!exception && !begins_with_one_of(entry->function, arch.interrupt_entries)) continue;
+    out.push_back({&cpu, &stack, *std::move(frame), entry->function, current, exception});
+  }
+}
+
+// Do the frame's registers equal those that the kernel printed?
+bool agrees(const SavedFrame& frame, const oops::Report& report) {
+  unsigned equal = 0;
+  for (const RegisterValue& each : frame.registers) {
+    // The log gives RIP as a symbol, and selectors and flags in forms of their own.
+    if (each.name == "RIP" || each.name == "pc" || each.name == "CS" || each.name == "SS" ||
+        each.name == "EFLAGS" || each.name == "pstate") {
+      continue;
+    }
+    const auto printed = report.registers.find(each.name);
+    if (printed == report.registers.end()) continue;
+    if (printed->second != each.value) return false;
+    ++equal;
+  }
+  return equal >= kEnoughRegisters;
+}
+
+struct Choice {
+  const Candidate* candidate = nullptr;
+  const oops::Report* report = nullptr;
+};
+
+// The frame of the last report that has one; else the innermost exception that is still on the
+// stack of a CPU that panicked. A page fault on any other CPU is an everyday thing.
+Choice choose(std::span<const Candidate> candidates, std::span<const oops::Report> reports) {
+  for (auto report = reports.rbegin(); report != reports.rend(); ++report) {
+    for (const Candidate& each : candidates) {
+      if (each.exception && agrees(each.frame, *report)) return {&each, &*report};
+    }
+  }
+  for (const Candidate& each : candidates) {
+    if (each.exception && each.live && each.cpu->panicking) return {&each, nullptr};
+  }
+  return {};
+}
+
+bool is_page_fault(std::string_view entry) {
+  return entry.find("page_fault") != std::string_view::npos;
+}
+
+std::optional<std::uint64_t> parse_hex(std::string_view text) {
+  std::uint64_t value = 0;
+  const auto end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value, 16);
+  if (error != std::errc() || stop == text.data()) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+std::optional<std::uint64_t> error_code_of(std::string_view log, std::size_t first,
+                                           std::size_t last) {
+  for (std::size_t number = 0; number <= last && !log.empty(); ++number) {
+    const auto end = log.find('\n');
+    const auto line = log.substr(0, end);
+    log.remove_prefix(end == std::string_view::npos ? log.size() : end + 1);
+    if (number < first) continue;
+    for (const std::string_view mark : {"error_code(0x", "Oops: "}) {
+      const auto at = line.find(mark);
+      if (at == std::string_view::npos) continue;
+      if (const auto value = parse_hex(line.substr(at + mark.size()))) return value;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<FoundException> find_exception(std::span<const CpuSnapshot> cpus,
+                                             const Kernel& kernel, const Architecture& arch,
+                                             std::span<const oops::Report> reports,
+                                             std::string_view log,
+                                             std::vector<std::string>& remarks) {
+  const bool panicked = std::ranges::any_of(cpus, &CpuSnapshot::panicking);
+  std::vector<Candidate> candidates;
+  for (const CpuSnapshot& cpu : cpus) {
+    if (panicked && !cpu.panicking) continue;
+    for (const StackRange& stack : cpu.stacks) scan_stack(cpu, stack, kernel, arch, candidates);
+  }
+  const auto [found, report] = choose(candidates, reports);
+  if (!found) {
+    const bool expected = std::ranges::any_of(
+        reports, [](const oops::Report& each) { return !each.registers.empty(); });
+    if (expected) {
+      remarks.push_back(
+          "exception: no saved registers on the stacks agree with those that the log shows");
+    }
+    return std::nullopt;
+  }
+
+  FoundException result;
+  result.sp = found->frame.sp;
+  for (const StackRange& stack : found->cpu->stacks) {
+    if (stack.contains(result.sp)) result.stack = stack;
+  }
+  ExceptionFacts& facts = result.facts;
+  facts.cpu = found->cpu->number;
+  if (found->cpu->task) {
+    facts.comm = found->cpu->task->comm;
+    facts.pid = found->cpu->task->pid;
+    facts.task = found->cpu->task->at;
+  }
+  facts.at = kernel.code(found->frame.pc);
+  // A jump to nowhere is an exception too.
+  if (!facts.at) facts.at = CodeLocation{found->frame.pc, {}, 0, {}};
+  facts.registers = found->frame.registers;
+  facts.source = fmt::format("registers saved at {} on the {} by {}", found->frame.at,
+                             found->stack->name, found->entry);
+  if (report) {
+    facts.source += "; they equal those in the kernel's log";
+    facts.address = report->address;
+    facts.error_code = error_code_of(log, report->first_line, report->last_line);
+  }
+  // CR2 may be of a later fault, so what the kernel printed goes first.
+  if (!facts.address && is_page_fault(found->entry)) {
+    facts.address = found->cpu->state.fault_address;
+  }
+  return result;
+}
+
+}  // namespace rig::analyzer

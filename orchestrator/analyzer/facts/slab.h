@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// From an address to the slab object it lies in: page, slab, cache, index, allocated or free.
+// Format: mm/slub.c, mm/slab.h. Every step is checked against the others; when they do not agree
+// there is no answer. All walks are bounded by the number of objects in a slab.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "analyzer/arch/architecture.h"
+#include "analyzer/symbols/kernel.h"
+
+namespace rig::analyzer {
+
+// What a kmem_cache says about the objects in its slabs.
+struct SlabCache {
+  VirtAddr at{};
+  std::string name;
+  std::uint64_t size = 0;               // from one object to the next
+  std::uint64_t object_size = 0;        // of what the user asked for
+  std::uint64_t free_pointer = 0;       // its offset in a free object
+  std::uint64_t red_left = 0;           // red zone before each object, with slub_debug=Z
+  std::optional<std::uint64_t> random;  // CONFIG_SLAB_FREELIST_HARDENED
+  std::vector<VirtAddr> per_cpu;        // each CPU's struct kmem_cache_cpu; empty on tiny configs
+  bool sheaves = false;                 // free objects may wait in per-CPU sheaves (v6.18)
+};
+
+// One slab: the pages that hold objects of one cache.
+struct Slab {
+  VirtAddr page{};   // its first struct page
+  VirtAddr begin{};  // its first byte
+  std::uint64_t objects = 0;
+  std::uint64_t in_use = 0;
+  bool frozen = false;  // some CPU allocates from it: in_use counts its freelist as used
+  VirtAddr freelist{};
+  SlabCache cache;
+
+  VirtAddr object(std::uint64_t slot) const { return begin + slot * cache.size + cache.red_left; }
+};
+
+struct SlabHit {
+  SlabObject object;
+  std::int64_t offset = 0;  // of the address in the object: negative within its left red zone
+};
+
+class SlabReader {
+ public:
+  SlabReader(const Kernel& kernel, const Architecture& arch, unsigned cpus);
+
+  // Nothing: not in a slab, or the slab's data make no sense (`why` says which).
+  std::optional<SlabHit> find(VirtAddr address, std::string* why = nullptr);
+
+  // The struct page of the page that holds `address` of the direct map.
+  std::optional<VirtAddr> page_of(VirtAddr address) const;
+
+ private:
+  enum class Decoding { kPlain, kXor, kXorSwapped };
+  struct FreeList {
+    std::vector<VirtAddr> objects;
+    std::string broken;  // why the walk ended early; empty: it reached the end
+  };
+
+  std::optional<VirtAddr> head_of(VirtAddr page) const;
+  bool is_slab(VirtAddr head) const;
+  std::optional<Slab> read_slab(VirtAddr address, std::string& why);
+  std::optional<SlabCache> read_cache(VirtAddr at) const;
+  std::optional<std::uint64_t> slab_field(VirtAddr page, std::string_view member) const;
+  FreeList walk(const Slab& slab, VirtAddr first) const;
+  FreeList walk(const Slab& slab, VirtAddr first, Decoding decoding) const;
+  bool is_object(const Slab& slab, VirtAddr address) const;
+  void establish_state(const Slab& slab, SlabObject& object) const;
+
+  const Kernel& kernel_;
+  unsigned cpus_;
+  KernelLayout layout_;
+  std::uint64_t page_struct_size_ = 0;
+  std::optional<unsigned> slab_bit_;             // in page.flags
+  std::optional<std::uint32_t> slab_page_type_;  // or the value of page._mapcount
+  std::unordered_map<std::uint64_t, std::optional<SlabCache>> caches_;
+};
+
+}  // namespace rig::analyzer

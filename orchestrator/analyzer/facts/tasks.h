@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tasks, and which of them each CPU was running.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "analyzer/arch/architecture.h"
+#include "analyzer/symbols/kernel.h"
+
+namespace rig::analyzer {
+
+struct Task {
+  VirtAddr at{};  // of its task_struct
+  std::string comm;
+  std::optional<std::uint64_t> pid;
+  StackRange stack;  // size 0 when it has none any more
+};
+
+// Nothing when what is at `at` does not look like a task.
+std::optional<Task> read_task(const Kernel& kernel, const Architecture& arch, VirtAddr at);
+
+// All thread groups' leaders and their threads, from init_task on; bounded.
+std::vector<Task> all_tasks(const Kernel& kernel, const Architecture& arch,
+                            std::vector<std::string>& remarks);
+
+}  // namespace rig::analyzer
