@@ -14,10 +14,12 @@ namespace {
 
 using std::chrono::seconds;
 
-constexpr auto kInjectTime = seconds(30);   // to send and load the module, to start the program
+constexpr auto kInjectTime = seconds(30);  // to send and load the module, to start the program
 constexpr auto kCaptureTime = seconds(120);
 constexpr auto kQuiet = std::chrono::milliseconds(100);  // a stopped guest says nothing for so long
-constexpr std::size_t kOutputKept = 64 << 10;            // of the program's output
+constexpr auto kNoWork = seconds(10);                    // without any work done, a load is stuck
+constexpr int kLoadSawDamage = 1;              // exit code of a load that found its data wrong
+constexpr std::size_t kOutputKept = 64 << 10;  // of the program's output
 
 // The state of one attempt while it goes through its phases, in the order of the data.
 class Run {
@@ -40,7 +42,11 @@ class Run {
   void judge();
 
   bool crashed() const { return detector_.state() == crash::State::kCrashed; }
-  bool hung() const { return detector_.state() == crash::State::kHung; }
+  bool hung() const { return detector_.state() == crash::State::kHung || stuck(); }
+  // The agent lives but the load does not: time is up, and nothing was done for long.
+  bool stuck() const {
+    return detector_.state() == crash::State::kRunning && Clock::now() - worked_at_ > kNoWork;
+  }
   void begin(std::string_view phase) {
     watch_ = Stopwatch();
     if (options_.on_phase) options_.on_phase(phase);
@@ -55,6 +61,8 @@ class Run {
   std::unique_ptr<vm::Vm> vm_;
   crash::Detector detector_;
   std::string output_;  // of the program
+  std::uint64_t work_ = 0;
+  Clock::time_point worked_at_ = Clock::now();
   std::vector<oops::Report> reports_;
   std::optional<analyzer::Findings> findings_;
   Stopwatch watch_;
@@ -79,7 +87,6 @@ Status Run::phases() {
   RIG_TRY(inject());   // vm: the module and the load are in it
   RIG_TRY(wait());     // crash: crashed, hung, or the load ended
   RIG_TRY(capture());  // crash: the core is on disk
-  vm_.reset();
   RIG_TRY(analyze());  // analyzer: findings
   judge();             // verdict: outcome
   return {};
@@ -100,7 +107,7 @@ Status Run::start() {
   config.folder = options_.folder;
   config.accelerator = options_.accelerator;
   config.stop = options_.stop;
-  RIG_ASSIGN(vm_, vm::start(options_.backend, config));
+  RIG_ASSIGN(vm_, options_.start(config));
 
   const vm::VmDescription description = vm_->describe();
   attempt_.command_line = description.command_line;
@@ -113,17 +120,14 @@ Status Run::boot() {
   const auto limit = cell_.scenario->timeouts.boot;
   RIG_ASSIGN(const auto guest, vm_->wait_for_agent(Deadline::after(limit)));
   attempt_.seconds.boot = watch_.seconds();
-  if (guest) {
-    attempt_.guest_release = guest->release;
-    return {};
-  }
+  if (guest) return {};
   RIG_TRY(drain());
   const auto reports = oops::parse_reports(detector_.console());
   const std::string why =
-      !reports.empty()                ? reports.front().title
-      : detector_.console().empty()   ? "it printed nothing at all"
-                                      : fmt::format("its agent was silent for {}",
-                                                    human_seconds(*attempt_.seconds.boot));
+      !reports.empty() ? reports.front().title
+      : detector_.console().empty()
+          ? "it printed nothing at all"
+          : fmt::format("its agent was silent for {}", human_seconds(*attempt_.seconds.boot));
   if (!reports.empty()) attempt_.report = reports.front();
   return fail_hint(Blame::kRig,
                    fmt::format("read {}; try without the scenario's cmdline, or a longer "
@@ -162,6 +166,10 @@ Status Run::inject() {
 
 void Run::feed(const vm::Event& event) {
   detector_.feed(event);
+  if (event.kind == vm::EventKind::kHeartbeat && event.work != work_) {
+    work_ = event.work;
+    worked_at_ = event.when;
+  }
   if (event.kind == vm::EventKind::kProgramOutput && output_.size() < kOutputKept) {
     output_ += event.text;
     if (options_.on_detail) {
@@ -174,9 +182,12 @@ void Run::feed(const vm::Event& event) {
 Status Run::wait() {
   if (crashed()) return {};
   begin("wait");
+  worked_at_ = Clock::now();
   const Deadline deadline = Deadline::after(cell_.scenario->timeouts.crash);
   while (detector_.state() == crash::State::kRunning && !deadline.expired()) {
-    RIG_ASSIGN(const auto event, vm_->next_event(deadline.sooner(detector_.next_tick())));
+    RIG_ASSIGN(
+        const auto event,
+        vm_->next_event(deadline.sooner(Deadline::after(detector_.next_tick() - Clock::now()))));
     if (event) {
       feed(*event);
     } else {
@@ -188,11 +199,17 @@ Status Run::wait() {
   if (detector_.state() == crash::State::kGone) {
     return fail(Blame::kRig, "{}", detector_.reason());
   }
-  if (detector_.state() == crash::State::kRunning) {
+  if (detector_.state() == crash::State::kRunning && !stuck()) {
     return fail_hint(Blame::kRig, "raise timeouts.crash, or lower stress.seconds",
                      "the load neither ended nor crashed the guest within {}",
                      human_seconds(*attempt_.seconds.crash));
   }
+  if (const auto code = detector_.program_exit(); code && *code > kLoadSawDamage) {
+    return fail_hint(Blame::kRig, "its output is above; docs/SCENARIOS.md has the exit codes",
+                     "the load {} ended with {}: {}", payload_.program.filename().string(), *code,
+                     trim(output_));
+  }
+  if (stuck()) attempt_.reason = "the load made no progress";
   return crashed() ? drain() : Status{};
 }
 
@@ -217,6 +234,7 @@ Status Run::capture() {
   };
   RIG_ASSIGN(const auto core, crash::capture(*vm_, options_.folder, options_.format, progress,
                                              Deadline::after(kCaptureTime)));
+  vm_.reset();
   attempt_.core = core.path.filename().string();
   attempt_.seconds.capture = watch_.seconds();
   return {};
@@ -235,15 +253,22 @@ Status Run::analyze() {
 }
 
 void Run::judge() {
+  const bool damage = detector_.program_exit() == kLoadSawDamage;
   verdict::Observation observation;
-  observation.crashed = crashed();
+  observation.crashed = crashed() || damage;
   observation.hung = hung();
-  observation.survived = detector_.state() == crash::State::kFinished;
-  if (!reports_.empty()) observation.report = reports_.front();
+  observation.survived = detector_.state() == crash::State::kFinished && !damage;
+  if ((crashed() || hung()) && !reports_.empty()) observation.report = reports_.front();
   observation.findings = findings_ ? &*findings_ : nullptr;
   verdict::Judgement judgement = verdict::judge(cell_.expectation(), observation);
   attempt_.outcome = judgement.outcome;
   attempt_.checks = std::move(judgement.checks);
+  if (damage) {
+    attempt_.checks.insert(attempt_.checks.begin(), {.predicate = "load",
+                                                     .expected = "its data is right",
+                                                     .found = std::string(trim(output_)),
+                                                     .holds = false});
+  }
   attempt_.report = observation.report;
 }
 

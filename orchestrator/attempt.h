@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,15 +20,15 @@ namespace rig {
 struct Payload {
   image::Kernel kernel;
   fs::path initramfs;
-  std::string cmdline;                   // whole, as the guest gets it
-  fs::path module;                       // .ko to load, or empty
-  std::string module_params;             // "late_write=1"
-  fs::path program;                      // static executable to run, or empty
+  std::string cmdline;        // whole, as the guest gets it
+  fs::path module;            // .ko to load, or empty
+  std::string module_params;  // "late_write=1"
+  fs::path program;           // static executable to run, or empty
   std::vector<std::string> program_args;
 };
 
 struct AttemptOptions {
-  std::string backend = "qemu";
+  std::function<Result<std::unique_ptr<vm::Vm>>(const vm::VmConfig&)> start;  // the backend's
   std::string accelerator = "auto";
   vm::DumpFormat format = vm::DumpFormat::kKdumpZlib;
   fs::path folder;  // exists; console.log, vmcore and findings.json go here

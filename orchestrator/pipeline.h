@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "base/progress.h"
 #include "layout.h"
 #include "publish/live_view.h"
 #include "scenario/plan.h"
@@ -17,14 +16,13 @@ namespace rig {
 
 struct RunOptions {
   Layout layout;
-  fs::path results;                 // the folder that the run's own folder goes into
+  fs::path results;  // the folder that the run's own folder goes into
   std::string backend = "qemu";
   std::string accelerator = "auto";
   vm::DumpFormat format = vm::DumpFormat::kKdumpZlib;
   bool keep_core = false;  // else only the cores of surprises are kept
   unsigned jobs = 1;       // attempts at once
   std::stop_token stop = {};
-  ProgressSink progress = {};  // of the preparation
 };
 
 // Runs every attempt of every cell. Errors are those that leave nothing to report on: bad input, a

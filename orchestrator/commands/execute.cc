@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "commands/execute.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <iostream>
+#include <map>
+
+#include "base/text.h"
+#include "oops/report.h"
+#include "pipeline.h"
+#include "publish/live_view.h"
+#include "publish/run_json.h"
+#include "publish/run_text.h"
+
+namespace rig::commands {
+namespace {
+
+const std::map<std::string, vm::DumpFormat> kFormats = {
+    {"kdump-zlib", vm::DumpFormat::kKdumpZlib},
+    {"kdump-lzo", vm::DumpFormat::kKdumpLzo},
+    {"kdump-snappy", vm::DumpFormat::kKdumpSnappy},
+    {"elf", vm::DumpFormat::kElf},
+};
+
+std::vector<fs::path> yaml_files(const fs::path& folder) {
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().extension() == ".yaml") files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+Result<std::vector<fs::path>> scenario_files(const Layout& layout, const std::string& name) {
+  if (fs::is_directory(name)) {
+    auto files = yaml_files(name);
+    if (files.empty()) return fail(Blame::kInput, "{} holds no scenario (*.yaml)", name);
+    return files;
+  }
+  if (fs::exists(name)) return std::vector<fs::path>{name};
+  const fs::path known = layout.root / "scenarios" / (name + ".yaml");
+  if (fs::exists(known)) return std::vector<fs::path>{known};
+  std::vector<std::string> names;
+  for (const fs::path& file : yaml_files(layout.root / "scenarios")) names.push_back(file.stem());
+  return fail(Blame::kInput, "no scenario file or name '{}'{}", name, suggest(name, names));
+}
+
+}  // namespace
+
+void add_execute_options(CLI::App& app, ExecuteArguments& arguments) {
+  app.add_option("--results", arguments.results, "folder that the run's record goes into");
+  app.add_option("-j,--jobs", arguments.jobs, "attempts at once")->check(CLI::Range(1u, 256u));
+  app.add_option("--accel", arguments.accelerator,
+                 "auto (KVM where it is proven to work, else TCG), kvm or tcg")
+      ->check(CLI::IsMember({"auto", "kvm", "tcg"}));
+  app.add_option("--format", arguments.format, "of cores: kdump-zlib, kdump-lzo, kdump-snappy, elf")
+      ->transform(CLI::CheckedTransformer(kFormats).description(""));
+  app.add_flag("--keep-core", arguments.keep_core,
+               "keep every core, not only those of unexpected outcomes");
+  app.add_flag("--json", arguments.json, "print the record as one JSON document");
+}
+
+Result<std::vector<scenario::Cell>> select_cells(const Layout& layout,
+                                                 const std::vector<std::string>& names,
+                                                 const scenario::Selection& selection) {
+  scenario::LoadOptions options;
+  options.root = layout.root;
+  options.report_kinds = oops::known_kinds();
+  std::vector<scenario::Cell> cells;
+  for (const std::string& name : names) {
+    RIG_ASSIGN(const auto files, scenario_files(layout, name));
+    for (const fs::path& file : files) {
+      RIG_ASSIGN(auto loaded, scenario::load_scenario(file, options));
+      RIG_ASSIGN(
+          auto planned,
+          scenario::plan(std::make_shared<const scenario::Scenario>(std::move(loaded)), selection));
+      std::move(planned.begin(), planned.end(), std::back_inserter(cells));
+    }
+  }
+  return cells;
+}
+
+Result<Executed> execute(const Layout& layout, const std::vector<scenario::Cell>& cells,
+                         const ExecuteArguments& arguments, const Context& context) {
+  RunOptions options;
+  options.layout = layout;
+  options.results = arguments.results.empty() ? layout.root / "results" : fs::path(arguments.results);
+  options.backend = arguments.backend;
+  options.accelerator = arguments.accelerator;
+  options.format = arguments.format;
+  options.keep_core = arguments.keep_core;
+  options.jobs = arguments.jobs;
+  options.stop = context.stop;
+  const bool terminal = ::isatty(STDERR_FILENO) != 0;
+  publish::LiveView view(std::cerr, {.terminal = terminal, .colour = terminal});
+  RIG_ASSIGN(store::RunRecord record, run_cells(cells, options, view));
+  const fs::path folder = options.results / record.run;
+  return Executed{std::move(record), folder};
+}
+
+int report(const Executed& executed, bool json, const Context& context) {
+  if (json) {
+    fmt::print("{}\n", publish::run_json(executed.record, executed.folder));
+  } else {
+    fmt::print("{}", publish::run_text(executed.record,
+                                       {.folder = executed.folder, .colour = context.terminal}));
+  }
+  int exit = kAsExpected;
+  for (const auto& cell : executed.record.cells) {
+    if (cell.verdict == verdict::Verdict::kError) return kRigFault;
+    if (cell.verdict != verdict::Verdict::kPass) exit = kNotAsExpected;
+  }
+  return exit;
+}
+
+}  // namespace rig::commands

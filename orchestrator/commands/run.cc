@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// crashrig run SCENARIO...: runs the cells of scenarios and judges what happened.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "commands/execute.h"
+#include "commands/verbs.h"
+#include "scenario/plan.h"
+
+namespace rig::commands {
+namespace {
+
+struct RunArguments {
+  std::vector<std::string> scenarios;
+  scenario::Selection selection;
+  unsigned repeat = 0;
+  bool dry_run = false;
+  ExecuteArguments execute;
+};
+
+void print_cells(const std::vector<scenario::Cell>& cells) {
+  for (const scenario::Cell& cell : cells) {
+    fmt::print("{}  x{}  cmdline: {}\n", cell.name(), cell.repeat, fmt::join(cell.cmdline(), " "));
+  }
+  fmt::print("{} cells\n", cells.size());
+}
+
+Result<int> run_scenarios(RunArguments arguments, const Context& context) {
+  RIG_ASSIGN(const Layout layout, Layout::find());
+  if (arguments.repeat != 0) arguments.selection.repeat = arguments.repeat;
+  RIG_ASSIGN(const auto cells, select_cells(layout, arguments.scenarios, arguments.selection));
+  if (arguments.dry_run) {
+    print_cells(cells);
+    return kAsExpected;
+  }
+  RIG_ASSIGN(const Executed executed, execute(layout, cells, arguments.execute, context));
+  return report(executed, arguments.execute.json, context);
+}
+
+}  // namespace
+
+Action declare_run(CLI::App& app) {
+  auto arguments = std::make_shared<RunArguments>();
+  app.add_option("SCENARIO", arguments->scenarios,
+                 "scenario files, folders of them, or names in scenarios/")
+      ->required();
+  const auto narrow = [&](const char* option, std::vector<std::string>& target, const char* what) {
+    app.add_option(option, target, what)->delimiter(',');
+  };
+  narrow("--arch", arguments->selection.arch, "only these architectures (a,b)");
+  narrow("--kernel", arguments->selection.kernel,
+         "these kernels instead of the scenario's; NAME@ABI pins (debian-6.1@6.1.0-47)");
+  narrow("--detector", arguments->selection.detector, "only these detectors");
+  narrow("--variant", arguments->selection.variant, "only these variants");
+  app.add_option("--repeat", arguments->repeat, "attempts per cell, instead of the scenario's")
+      ->check(CLI::Range(1u, 10000u));
+  app.add_flag("--dry-run", arguments->dry_run, "print the cells that would run, and stop");
+  add_execute_options(app, arguments->execute);
+  return [arguments](const Context& context) { return run_scenarios(*arguments, context); };
+}
+
+}  // namespace rig::commands

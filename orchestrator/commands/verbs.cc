@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "commands/verbs.h"
+
+#include <fmt/format.h>
+
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <vector>
+
+namespace rig::commands {
+namespace {
+
+constexpr Verb kVerbs[] = {
+    {"demo", "bring the RAID-driver crash back, prove it, show that the fix holds", declare_demo},
+    {"run", "run scenarios and judge what happened", declare_run},
+    {"analyze", "explain one vmcore, without debuginfo", declare_analyze},
+};
+
+int exit_code(const Error& error) {
+  switch (error.blame) {
+    case Blame::kInput:
+      return kUsage;
+    case Blame::kKernel:
+      return kNotAsExpected;
+    case Blame::kRig:
+      return kRigFault;
+    case Blame::kCancelled:
+      return kCancelled;
+  }
+  return kRigFault;
+}
+
+void complain(const Error& error) {
+  fmt::print(stderr, "crashrig: {}\n", error.what);
+  if (!error.hint.empty()) fmt::print(stderr, "  next: {}\n", error.hint);
+}
+
+}  // namespace
+
+int dispatch(int argc, char** argv, const Context& context) {
+  CLI::App app("Brings kernel crashes back on demand and proves from the vmcore that it is them.",
+               "crashrig");
+  app.require_subcommand(1);
+  app.set_help_all_flag("--help-all", "Print the help of every command and exit");
+  app.set_version_flag("--version", "crashrig " CRASHRIG_VERSION);
+  app.footer(
+      "Exit codes: 0 as expected, 1 not as expected, 2 usage or bad input, 3 the rig itself "
+      "failed, 130 stopped.");
+  std::vector<std::pair<CLI::App*, Action>> actions;
+  for (const Verb& verb : kVerbs) {
+    CLI::App* sub = app.add_subcommand(verb.name, verb.summary);
+    actions.emplace_back(sub, verb.declare(*sub));
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kAsExpected : kUsage;
+  }
+  for (const auto& [sub, action] : actions) {
+    if (!sub->parsed()) continue;
+    const Result<int> result = action(context);
+    if (result) return *result;
+    complain(result.error());
+    return exit_code(result.error());
+  }
+  return kUsage;
+}
+
+}  // namespace rig::commands

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pipeline.h"
+
+#include <algorithm>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "attempt.h"
+#include "base/text.h"
+#include "image/boot_image.h"
+#include "scenario/kernel_spec.h"
+#include "store/run_folder.h"
+
+namespace rig {
+namespace {
+
+// Of every guest: messages on the serial console, and a panic stops at once with its memory intact.
+constexpr const char* kBaseCmdline = "console=ttyS0 panic=-1";
+
+void append(std::vector<std::string>& words, const std::vector<std::string>& more) {
+  words.insert(words.end(), more.begin(), more.end());
+}
+
+// image: what the cell's attempts boot and inject. Cheap when the caches have it.
+Result<Payload> prepare(const scenario::Cell& cell, const RunOptions& options,
+                        publish::LiveView& view) {
+  const image::FetchOptions fetch{[&](const Progress& progress) { view.step(progress); },
+                                  options.stop};
+  RIG_ASSIGN(const auto spec,
+             scenario::load_kernel_spec(cell.kernel, options.layout.root / "kernels"));
+  Payload payload;
+  RIG_ASSIGN(payload.kernel, image::fetch_kernel(spec, cell.arch, fetch));
+
+  image::InitramfsSpec initramfs{options.layout.agent(), image::base_drivers(cell.arch)};
+  append(initramfs.drivers, cell.scenario->guest.drivers);
+  if (!cell.variant.module.empty()) {
+    RIG_ASSIGN(payload.module, image::build_module(payload.kernel, cell.variant.module, fetch));
+    RIG_ASSIGN(const auto needed, image::module_depends(payload.module));
+    append(initramfs.drivers, needed);
+    payload.module_params = cell.variant.param_text();
+  }
+  RIG_ASSIGN(payload.initramfs, image::build_initramfs(payload.kernel, initramfs));
+  payload.cmdline = fmt::format("{} {}", kBaseCmdline, fmt::join(cell.cmdline(), " "));
+  if (const auto& stress = cell.scenario->stress) {
+    RIG_ASSIGN(payload.program, options.layout.stress_program(stress->program));
+    payload.program_args = stress->arguments();
+  }
+  return payload;
+}
+
+store::CellRecord describe(const scenario::Cell& cell, const Payload& payload) {
+  store::CellRecord record;
+  record.scenario = cell.scenario->name;
+  record.arch = to_string(cell.arch);
+  record.kernel = cell.kernel;
+  record.detector = cell.detector.name;
+  record.variant = cell.variant.name;
+  record.kernel_release = payload.kernel.release;
+  record.kernel_package = payload.kernel.package;
+  record.kernel_version = payload.kernel.version;
+  record.cmdline = payload.cmdline;
+  record.attempts.resize(cell.repeat);
+  return record;
+}
+
+verdict::Outcome wanted(const scenario::Cell& cell) {
+  return cell.expectation().survive ? verdict::Outcome::kSurvived
+                                    : verdict::Outcome::kExpectedCrash;
+}
+
+// The attempts of a run, taken one after another by as many threads as the user allowed.
+class Attempts {
+ public:
+  Attempts(const std::vector<scenario::Cell>& cells, const std::vector<Payload>& payloads,
+           const RunOptions& options, publish::LiveView& view, store::RunFolder& store,
+           store::RunRecord& record)
+      : cells_(cells),
+        payloads_(payloads),
+        options_(options),
+        view_(view),
+        store_(store),
+        record_(record) {
+    for (std::size_t cell = 0; cell < cells.size(); ++cell) {
+      for (unsigned attempt = 0; attempt < cells[cell].repeat; ++attempt) {
+        todo_.emplace_back(cell, attempt);
+      }
+    }
+  }
+
+  Status run() {
+    std::vector<std::jthread> workers;
+    const std::size_t count = std::min<std::size_t>(options_.jobs, todo_.size());
+    for (std::size_t i = 0; i < count; ++i) workers.emplace_back([this] { work(); });
+    workers.clear();  // joins
+    return std::move(first_error_);
+  }
+
+ private:
+  void work() {
+    while (const auto next = take()) {
+      const Status status = run_one(*next);
+      const std::scoped_lock lock(mutex_);
+      if (!status && first_error_) first_error_ = status;
+    }
+  }
+
+  // The index of the next attempt; nothing when there is none or one had to be given up.
+  std::optional<unsigned> take() {
+    const std::scoped_lock lock(mutex_);
+    if (next_ == todo_.size() || !first_error_) return std::nullopt;
+    return next_++;
+  }
+
+  Status run_one(unsigned index);
+
+  const std::vector<scenario::Cell>& cells_;
+  const std::vector<Payload>& payloads_;
+  const RunOptions& options_;
+  publish::LiveView& view_;
+  store::RunFolder& store_;
+  store::RunRecord& record_;
+  std::vector<std::pair<std::size_t, unsigned>> todo_;
+  unsigned next_ = 0;
+  Status first_error_;
+  std::mutex mutex_;
+};
+
+Status Attempts::run_one(unsigned index) {
+  const auto [cell_index, number] = todo_[index];
+  const scenario::Cell& cell = cells_[cell_index];
+  const unsigned id = index + 1;
+  const std::string count = fmt::format("{}/{}", id, todo_.size());
+  const Stopwatch watch;
+  RIG_ASSIGN(const fs::path folder, store_.open_attempt(cell, number + 1));
+
+  AttemptOptions options;
+  options.start = [&](const vm::VmConfig& config) { return vm::start(options_.backend, config); };
+  options.accelerator = options_.accelerator;
+  options.format = options_.format;
+  options.folder = folder;
+  options.stop = options_.stop;
+  options.on_phase = [&](std::string_view phase) { view_.phase(id, count, cell.name(), phase); };
+  options.on_detail = [&](std::string_view detail) { view_.detail(id, detail); };
+  auto attempt = run_attempt(cell, payloads_[cell_index], options);
+  if (!attempt) return tl::unexpected(attempt.error());
+
+  // The core of what was expected is no news, and large.
+  if (attempt->outcome == verdict::Outcome::kExpectedCrash && !options_.keep_core) {
+    std::error_code ignored;
+    fs::remove(folder / attempt->core, ignored);
+    attempt->core.clear();
+  }
+  for (std::string* name_in_folder : {&attempt->core, &attempt->findings, &attempt->console}) {
+    if (!name_in_folder->empty()) *name_in_folder = store_.relative(folder / *name_in_folder);
+  }
+  const bool good = attempt->outcome == wanted(cell);
+  const std::string& why = attempt->error.empty() ? attempt->reason : attempt->error;
+  view_.done(id, attempt->outcome, good, watch.seconds(), why);
+  RIG_TRY(store_.close_attempt(cell, record_.cells[cell_index], number + 1, *attempt));
+  const std::scoped_lock lock(mutex_);
+  record_.cells[cell_index].attempts[number] = std::move(*attempt);
+  return {};
+}
+
+// verdict: of every cell, and of the run.
+void conclude(const std::vector<scenario::Cell>& cells, store::RunRecord& record) {
+  record.ok = true;
+  for (std::size_t i = 0; i < cells.size(); ++i) {
+    std::vector<verdict::Outcome> outcomes;
+    for (const auto& attempt : record.cells[i].attempts) outcomes.push_back(attempt.outcome);
+    record.cells[i].verdict = verdict::cell_verdict(cells[i].expectation(), outcomes);
+    record.ok = record.ok && record.cells[i].verdict == verdict::Verdict::kPass;
+  }
+}
+
+}  // namespace
+
+Result<store::RunRecord> run_cells(const std::vector<scenario::Cell>& cells,
+                                   const RunOptions& options, publish::LiveView& view) {
+  store::RunRecord record;
+  std::vector<Payload> payloads;
+  for (const scenario::Cell& cell : cells) {
+    RIG_ASSIGN(Payload payload, prepare(cell, options, view));  // image
+    record.cells.push_back(describe(cell, payload));
+    payloads.push_back(std::move(payload));
+  }
+  RIG_ASSIGN(auto store, store::RunFolder::create(options.results, cells.front().scenario->name));
+  record.run = store.run();
+  RIG_TRY(Attempts(cells, payloads, options, view, store, record).run());  // vm ... analyzer
+  conclude(cells, record);                                                 // verdict
+  RIG_TRY(store.finish(record));                                           // store
+  return record;
+}
+
+}  // namespace rig

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// The main job on the real QEMU and the real kernel.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <boost/json/serialize.hpp>
+
+#include "e2e/rig_process.h"
+
+namespace rig::e2e {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+std::string text(const boost::json::value& value) {
+  return std::string(value.as_string());
+}
+
+TEST(LateCompletion, FaultyIsProvenFromTheCoreAndFixedSurvives) {
+  Bench bench;
+  const auto ended =
+      bench.crashrig({"run", "late-completion", "--keep-core", "--repeat", "1", "--json"});
+  ASSERT_EQ(ended.exit_code, 0) << ended.out << ended.err;
+  const auto document = ended.json();
+  EXPECT_TRUE(document.at("ok").as_bool());
+
+  const auto& faulty = attempt_of(document, "faulty");
+  EXPECT_EQ(text(faulty.at("outcome")), "expected-crash");
+  EXPECT_EQ(text(faulty.at("report").at("kind")), "null-deref");
+  EXPECT_EQ(text(faulty.at("report").at("function")), "skb_release_data");
+  EXPECT_EQ(text(cell_of(document, "faulty").at("verdict")), "pass");
+  EXPECT_EQ(text(attempt_of(document, "fixed").at("outcome")), "survived");
+
+  // What landed on disk is a standard kdump file, not a flattened one.
+  const fs::path core = text(faulty.at("core"));
+  const auto mapped = MappedFile::open(core);
+  ASSERT_TRUE(mapped) << mapped.error().what;
+  EXPECT_EQ(as_text(mapped->bytes().first(8)), "KDUMP   ");
+
+  // The core alone is enough, wherever it lies.
+  const fs::path elsewhere = bench.folder() / "somebody-elses-core";
+  fs::copy_file(core, elsewhere);
+  const auto analyzed = bench.crashrig({"analyze", "--json", elsewhere.string()});
+  ASSERT_EQ(analyzed.exit_code, 0) << analyzed.err;
+  const std::string findings = boost::json::serialize(analyzed.json());
+  EXPECT_THAT(findings, HasSubstr("kmalloc-1k"));
+  const auto told = bench.crashrig({"analyze", elsewhere.string()});
+  EXPECT_THAT(told.out, HasSubstr("skb_release_data"));
+  EXPECT_THAT(told.out, HasSubstr("0x106"));
+
+  EXPECT_THAT(bench.leftover_processes(), IsEmpty());
+  EXPECT_THAT(bench.leftover_temporary_files(), IsEmpty());
+}
+
+TEST(LateCompletion, ElfCoreOfARelocatedKernelGivesTheSameProof) {
+  Bench bench;
+  const fs::path kernel = bench.folder() / "relocated.yaml";
+  ASSERT_TRUE(write_file_atomically(
+      kernel, "provider: debian\nseries: \"6.1\"\nabi: newest\nentry: bzimage\n"));
+  const auto ended =
+      bench.crashrig({"run", "late-completion", "--variant", "faulty", "--repeat", "1", "--kernel",
+                      kernel.string(), "--format", "elf", "--keep-core", "--json"});
+  ASSERT_EQ(ended.exit_code, 0) << ended.out << ended.err;
+  const auto document = ended.json();
+  const auto& faulty = attempt_of(document, "faulty");
+  const auto core = MappedFile::open(text(faulty.at("core")));
+  ASSERT_TRUE(core);
+  EXPECT_EQ(as_text(core->bytes().first(4)),
+            "\x7f"
+            "ELF");
+  const auto findings = read_file(text(faulty.at("findings")));
+  ASSERT_TRUE(findings);
+  EXPECT_THAT(*findings, HasSubstr("kaslr_offset"));
+}
+
+TEST(LateCompletion, AnotherValueIsAnotherCrashAndTheOutputShowsBothValues) {
+  Bench bench;
+  const fs::path file = bench.scenario({{"{late_write: 1}", "{late_write: 1, late_value: 0x1a6}"}});
+  const auto ended = bench.crashrig({"run", file.string(), "--variant", "faulty", "--repeat", "1"});
+  EXPECT_EQ(ended.exit_code, 1) << ended.err;
+  EXPECT_THAT(ended.out, HasSubstr("other-crash"));
+  EXPECT_THAT(ended.out, HasSubstr("fail"));
+  EXPECT_THAT(ended.out, HasSubstr("0x106"));
+  EXPECT_THAT(ended.out, HasSubstr("0x1a6"));
+}
+
+TEST(LateCompletion, DryRunNamesTheCellsAndStartsNothing) {
+  Bench bench;
+  const auto ended = bench.crashrig({"run", "late-completion", "--dry-run"});
+  EXPECT_EQ(ended.exit_code, 0);
+  EXPECT_THAT(ended.out, HasSubstr("late-completion/x86_64/debian-6.1/none/faulty"));
+  EXPECT_THAT(ended.out, HasSubstr("late-completion/x86_64/debian-6.1/none/fixed"));
+  EXPECT_FALSE(fs::exists(bench.results()));
+}
+
+}  // namespace
+}  // namespace rig::e2e

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// A fault of the rig is never a verdict on the kernel, and leaves nothing behind.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include "e2e/rig_process.h"
+
+namespace rig::e2e {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+const std::vector<std::string> kOneFaulty = {"run",    "late-completion", "--variant",
+                                             "faulty", "--repeat",        "1"};
+
+void expect_rig_error(const Bench& bench, const Bench::Ended& ended, const std::string& says) {
+  EXPECT_EQ(ended.exit_code, 3) << ended.out << ended.err;
+  EXPECT_THAT(ended.out + ended.err, HasSubstr(says));
+  EXPECT_THAT(ended.out, Not(HasSubstr("other-crash")));
+  EXPECT_THAT(bench.leftover_processes(), IsEmpty());
+  EXPECT_THAT(bench.leftover_temporary_files(), IsEmpty());
+}
+
+// Kills what holds `text` in its command line as soon as the output mentions `phase`.
+Bench::OnLine when(std::string phase, std::function<void(int pid)> act) {
+  auto done = std::make_shared<bool>(false);
+  return [=](int pid, std::string_view line) {
+    if (*done || line.find(phase) == std::string_view::npos) return;
+    *done = true;
+    act(pid);
+  };
+}
+
+TEST(RigFaults, MissingQemuNamesThePackage) {
+  Bench bench;
+  const fs::path tools = bench.folder() / "bin";  // everything that is needed but QEMU
+  fs::create_directories(tools);
+  for (const char* folder : {"/usr/bin", "/usr/sbin"}) {
+    for (const auto& entry : fs::directory_iterator(folder)) {
+      const std::string name = entry.path().filename();
+      std::error_code taken;
+      if (!name.starts_with("qemu")) fs::create_symlink(entry.path(), tools / name, taken);
+    }
+  }
+  bench.set_environment("PATH", tools.string());
+  expect_rig_error(bench, bench.crashrig(kOneFaulty), "qemu-system-x86");
+}
+
+TEST(RigFaults, QemuKilledWhileTheLoadRunsIsARigError) {
+  Bench bench;
+  const auto kill_qemu = [&](int) {
+    const int qemu = bench.find_process("qemu-system");
+    ASSERT_NE(qemu, 0);
+    ::kill(qemu, SIGKILL);
+  };
+  expect_rig_error(bench, bench.crashrig(kOneFaulty, when("wait", kill_qemu)), "rig-error");
+}
+
+TEST(RigFaults, SilentAgentIsARigErrorWithinTheBootTimeout) {
+  Bench bench;
+  const fs::path file = bench.scenario(
+      {{"cmdline: [", "timeouts: {boot: 10s}\ncmdline: [module_blacklist=virtio_console, "}});
+  const auto ended = bench.crashrig({"run", file.string(), "--variant", "fixed", "--repeat", "1"});
+  expect_rig_error(bench, ended, "agent");
+}
+
+TEST(RigFaults, KernelThatDoesNotBootIsARigErrorThatQuotesIt) {
+  Bench bench;
+  const fs::path file =
+      bench.scenario({{"cmdline: [", "cmdline: [rdinit=/absent, root=/dev/absent, "}});
+  const auto ended = bench.crashrig({"run", file.string(), "--variant", "fixed", "--repeat", "1"});
+  expect_rig_error(bench, ended, "did not boot");
+}
+
+TEST(RigFaults, FullDiskWhileDumpingSaysSoAndLeavesNoHalfCore) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root to mount a small file system";
+  Bench bench;
+  fs::create_directories(bench.results());
+  ASSERT_EQ(::mount("crashrig-test", bench.results().c_str(), "tmpfs", 0, "size=6m"), 0);
+  const auto ended = bench.crashrig(kOneFaulty);
+  for (const auto& entry : fs::recursive_directory_iterator(bench.results())) {
+    EXPECT_THAT(entry.path().filename().string(), Not(HasSubstr("vmcore")));
+  }
+  ::umount(bench.results().c_str());
+  expect_rig_error(bench, ended, "No space left");
+}
+
+TEST(RigFaults, InterruptEndsEverythingInOrder) {
+  for (const char* phase : {"boot", "wait", "capture"}) {
+    SCOPED_TRACE(phase);
+    Bench bench;
+    const auto interrupt = [](int pid) { ::kill(pid, SIGINT); };
+    const auto ended = bench.crashrig(kOneFaulty, when(phase, interrupt));
+    EXPECT_EQ(ended.exit_code, 130) << ended.err;
+    EXPECT_THAT(bench.leftover_processes(), IsEmpty());
+    EXPECT_THAT(bench.leftover_temporary_files(), IsEmpty());
+  }
+}
+
+TEST(RigFaults, GuestDiesWithAKilledOrchestrator) {
+  Bench bench;
+  const auto ended =
+      bench.crashrig(kOneFaulty, when("wait", [](int pid) { ::kill(pid, SIGKILL); }));
+  EXPECT_EQ(ended.exit_code, 128 + SIGKILL);
+  EXPECT_THAT(bench.leftover_processes(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace rig::e2e

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// One attempt over a scripted machine: which ending becomes which outcome, and whose fault it is.
+#include "attempt.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "fakes/fake_vm.h"
+
+namespace rig {
+namespace {
+
+using fakes::FakeVm;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using verdict::Outcome;
+using vm::EventKind;
+
+class AttemptTest : public testing::Test {
+ protected:
+  AttemptTest() : folder_(std::move(*TempDir::create("attempt-test"))) {
+    auto scenario = std::make_shared<scenario::Scenario>();
+    scenario->name = "test";
+    scenario->timeouts.boot = std::chrono::milliseconds(200);
+    scenario->timeouts.crash = std::chrono::milliseconds(1500);
+    scenario_ = scenario;
+    cell_.scenario = scenario_;
+    cell_.kernel = "debian-6.1";
+    cell_.detector.name = "none";
+    cell_.detector.expect.report = scenario::ReportPredicate{};
+    cell_.detector.expect.report->kind = "null-deref";
+    cell_.variant.name = "faulty";
+    payload_.kernel.release = "6.1.0-test";
+    payload_.module = folder_.path() / "driver.ko";
+    payload_.module_params = "late_write=1";
+    payload_.program = folder_.path() / "load";
+    payload_.program_args = {"--seconds", "8"};
+  }
+
+  store::Attempt play(std::unique_ptr<FakeVm> machine) {
+    machine_ = machine.get();
+    AttemptOptions options;
+    options.folder = folder_.path();
+    options.stop = stop_.get_token();
+    options.start = [&](const vm::VmConfig&) -> Result<std::unique_ptr<vm::Vm>> {
+      return std::unique_ptr<vm::Vm>(std::move(machine));
+    };
+    options.on_phase = [&](std::string_view phase) { phases_.emplace_back(phase); };
+    auto attempt = run_attempt(cell_, payload_, options);
+    EXPECT_TRUE(attempt);
+    return attempt ? std::move(*attempt) : store::Attempt{};
+  }
+
+  void expect_survival() {
+    cell_.variant.survives = true;
+    cell_.variant.name = "fixed";
+  }
+
+  TempDir folder_;
+  std::shared_ptr<const scenario::Scenario> scenario_;
+  scenario::Cell cell_;
+  Payload payload_;
+  std::stop_source stop_;
+  std::vector<std::string> phases_;
+  FakeVm* machine_ = nullptr;
+};
+
+TEST_F(AttemptTest, LoadThatEndsWellIsSurvival) {
+  expect_survival();
+  auto machine = std::make_unique<FakeVm>();
+  machine->reactions["start_program"] = {FakeVm::event(EventKind::kProgramExited, 0)};
+  const auto attempt = play(std::move(machine));
+  EXPECT_EQ(attempt.outcome, Outcome::kSurvived) << attempt.error;
+  EXPECT_EQ(phases_, (std::vector<std::string>{"boot", "inject", "wait"}));
+  EXPECT_THAT(attempt.core, IsEmpty());
+}
+
+TEST_F(AttemptTest, LoadThatFoundItsDataWrongIsNoSurvival) {
+  expect_survival();
+  auto machine = std::make_unique<FakeVm>();
+  vm::Event output = FakeVm::event(EventKind::kProgramOutput);
+  output.text = "block 7 holds somebody else's data\n";
+  machine->reactions["start_program"] = {output, FakeVm::event(EventKind::kProgramExited, 1)};
+  const auto attempt = play(std::move(machine));
+  EXPECT_EQ(attempt.outcome, Outcome::kOtherCrash);
+  ASSERT_FALSE(attempt.checks.empty());
+  EXPECT_THAT(attempt.checks[0].found, HasSubstr("block 7"));
+}
+
+TEST_F(AttemptTest, LoadThatCouldNotStartIsARigError) {
+  auto machine = std::make_unique<FakeVm>();
+  machine->reactions["start_program"] = {FakeVm::event(EventKind::kProgramExited, 3)};
+  const auto attempt = play(std::move(machine));
+  EXPECT_EQ(attempt.outcome, Outcome::kRigError);
+  EXPECT_THAT(attempt.error, HasSubstr("ended with 3"));
+}
+
+TEST_F(AttemptTest, SilentAgentIsARigErrorThatSaysWhereToLook) {
+  auto machine = std::make_unique<FakeVm>();
+  machine->guest = std::nullopt;
+  const auto attempt = play(std::move(machine));
+  EXPECT_EQ(attempt.outcome, Outcome::kRigError);
+  EXPECT_THAT(attempt.error, HasSubstr("6.1.0-test did not boot: it printed nothing"));
+  EXPECT_THAT(attempt.error, HasSubstr("console.log"));
+}
+
+TEST_F(AttemptTest, PanicWhileBootingIsARigErrorThatQuotesIt) {
+  auto machine = std::make_unique<FakeVm>();
+  machine->guest = std::nullopt;
+  machine->reactions["wait_for_agent"] = {
+      FakeVm::console("[    1.0] Kernel panic - not syncing: No working init found."),
+      FakeVm::event(EventKind::kPanicked), FakeVm::event(EventKind::kStopped)};
+  const auto attempt = play(std::move(machine));
+  EXPECT_EQ(attempt.outcome, Outcome::kRigError);
+  EXPECT_THAT(attempt.error, HasSubstr("No working init"));
+}
+
+TEST_F(AttemptTest, ModuleThatIsRefusedIsARigError) {
+  auto machine = std::make_unique<FakeVm>();
+  machine->fails["load_module"] = Error{Blame::kKernel, "init_module: Invalid argument", ""};
+  const auto attempt = play(std::move(machine));
+  EXPECT_EQ(attempt.outcome, Outcome::kRigError);
+  EXPECT_THAT(attempt.error, HasSubstr("Invalid argument"));
+}
+
+TEST_F(AttemptTest, MachineThatDiesIsARigError) {
+  auto machine = std::make_unique<FakeVm>();
+  vm::Event gone = FakeVm::event(EventKind::kBackendExited);
+  gone.text = "killed by signal 9";
+  machine->reactions["start_program"] = {gone};
+  const auto attempt = play(std::move(machine));
+  EXPECT_EQ(attempt.outcome, Outcome::kRigError);
+  EXPECT_THAT(attempt.error, HasSubstr("killed by signal 9"));
+}
+
+TEST_F(AttemptTest, DumpThatFailsIsARigErrorNotACrash) {
+  auto machine = std::make_unique<FakeVm>();
+  machine->reactions["load_module"] = {FakeVm::event(EventKind::kPanicked),
+                                       FakeVm::event(EventKind::kStopped)};
+  machine->fails["load_module"] = Error{Blame::kKernel, "the guest stopped", ""};
+  machine->fails["dump"] = Error{Blame::kRig, "No space left on device", "free some"};
+  const auto attempt = play(std::move(machine));
+  EXPECT_EQ(attempt.outcome, Outcome::kRigError);
+  EXPECT_THAT(attempt.error, HasSubstr("No space left on device"));
+  EXPECT_EQ(phases_, (std::vector<std::string>{"boot", "inject", "capture"}));
+}
+
+TEST_F(AttemptTest, LoadStillBusyAtTheDeadlineIsTheRigsFault) {
+  auto machine = std::make_unique<FakeVm>();
+  const auto attempt = play(std::move(machine));
+  EXPECT_EQ(attempt.outcome, Outcome::kRigError);
+  EXPECT_THAT(attempt.error, HasSubstr("timeouts.crash"));
+}
+
+TEST_F(AttemptTest, CancellationIsNoAttempt) {
+  auto machine = std::make_unique<FakeVm>();
+  machine->fails["wait_for_agent"] = Error{Blame::kCancelled, "stopped", ""};
+  AttemptOptions options;
+  options.folder = folder_.path();
+  options.start = [&](const vm::VmConfig&) -> Result<std::unique_ptr<vm::Vm>> {
+    return std::unique_ptr<vm::Vm>(std::move(machine));
+  };
+  const auto attempt = run_attempt(cell_, payload_, options);
+  ASSERT_FALSE(attempt);
+  EXPECT_EQ(attempt.error().blame, Blame::kCancelled);
+}
+
+}  // namespace
+}  // namespace rig
