@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "analyzer/core/decompress.h"
 
+#include <libdeflate.h>
 #include <lzo/lzo1x.h>
 #include <snappy-c.h>
-#include <zlib.h>
 #include <zstd.h>
 
 namespace rig::analyzer {
@@ -25,27 +25,23 @@ std::string_view to_string(Compression compression) {
 }
 
 struct Decompressor::State {
-  z_stream zlib{};
-  bool zlib_ready = false;
+  libdeflate_decompressor* deflate = nullptr;
   ZSTD_DCtx* zstd = nullptr;
 
   State() = default;
   State(const State&) = delete;
   State& operator=(const State&) = delete;
   ~State() {
-    if (zlib_ready) ::inflateEnd(&zlib);
+    ::libdeflate_free_decompressor(deflate);
     ::ZSTD_freeDCtx(zstd);
   }
 
+  // libdeflate unpacks a page in half of zlib's time, and the page is all there is.
   bool unpack_zlib(ByteView in, MutableBytes out) {
-    if (!zlib_ready && ::inflateInit(&zlib) != Z_OK) return false;
-    zlib_ready = true;
-    if (::inflateReset(&zlib) != Z_OK) return false;
-    zlib.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(in.data()));
-    zlib.avail_in = static_cast<uInt>(in.size());
-    zlib.next_out = reinterpret_cast<Bytef*>(out.data());
-    zlib.avail_out = static_cast<uInt>(out.size());
-    return ::inflate(&zlib, Z_FINISH) == Z_STREAM_END && zlib.avail_out == 0;
+    if (deflate == nullptr) deflate = ::libdeflate_alloc_decompressor();
+    if (deflate == nullptr) return false;
+    return ::libdeflate_zlib_decompress(deflate, in.data(), in.size(), out.data(), out.size(),
+                                        nullptr) == LIBDEFLATE_SUCCESS;
   }
 
   bool unpack_zstd(ByteView in, MutableBytes out) {

@@ -49,7 +49,7 @@ class DumpFile {
 
  private:
   explicit DumpFile(MappedFile file) : file_(std::move(file)) {}
-  Status index_records();
+  Status index_records(int fd);
 
   MappedFile file_;
   bool flattened_ = false;

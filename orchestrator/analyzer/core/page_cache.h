@@ -38,13 +38,13 @@ class PageCache {
     Set() { pages.fill(kEmpty); }
   };
 
-  std::size_t set_of(std::uint64_t page) const { return page % sets_count_; }
+  std::size_t set_of(std::uint64_t page) const { return page & (sets_count_ - 1); }
   MutableBytes slot(std::size_t set, std::size_t way) {
     return {bytes_.get() + (set * kWays + way) * page_size_, page_size_};
   }
 
   std::size_t page_size_;
-  std::size_t sets_count_;
+  std::size_t sets_count_;  // a power of two, as page sizes are
   std::vector<Set> sets_;
   std::unique_ptr<std::byte[]> bytes_;
 };
