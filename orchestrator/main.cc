@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <signal.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <stop_token>
@@ -43,6 +45,9 @@ class Signals {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // Warnings go where messages go: stdout is for results.
+  spdlog::set_default_logger(spdlog::stderr_logger_mt("crashrig"));
+  spdlog::set_pattern("crashrig: %l: %v");
   const Signals signals;
   const rig::commands::Context context{signals.token(), ::isatty(STDOUT_FILENO) != 0};
   return rig::commands::dispatch(argc, argv, context);

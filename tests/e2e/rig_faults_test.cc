@@ -63,8 +63,9 @@ TEST(RigFaults, QemuKilledWhileTheLoadRunsIsARigError) {
 
 TEST(RigFaults, SilentAgentIsARigErrorWithinTheBootTimeout) {
   Bench bench;
-  const fs::path file = bench.scenario(
-      {{"cmdline: [", "timeouts: {boot: 10s}\ncmdline: [module_blacklist=virtio_console, "}});
+  const fs::path file =
+      bench.scenario({{"{boot: 60s,", "{boot: 10s,"},
+                      {"cmdline: [", "cmdline: [module_blacklist=virtio_console, "}});
   const auto ended = bench.crashrig({"run", file.string(), "--variant", "fixed", "--repeat", "1"});
   expect_rig_error(bench, ended, "agent");
 }
