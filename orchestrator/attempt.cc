@@ -113,6 +113,7 @@ Status Run::start() {
   attempt_.command_line = description.command_line;
   attempt_.accelerator = description.accelerator;
   attempt_.backend_version = description.backend_version;
+  if (options_.on_machine) options_.on_machine(description);
   return {};
 }
 

@@ -33,6 +33,7 @@ struct AttemptOptions {
   vm::DumpFormat format = vm::DumpFormat::kKdumpZlib;
   fs::path folder;  // exists; console.log, vmcore and findings.json go here
   std::stop_token stop = {};
+  std::function<void(const vm::VmDescription&)> on_machine = {};  // once it is started
   // Tells phases as they begin ("boot", "inject", "wait", "capture", "analyze") and their progress.
   std::function<void(std::string_view phase)> on_phase = {};
   std::function<void(std::string_view detail)> on_detail = {};

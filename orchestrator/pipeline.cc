@@ -114,6 +114,15 @@ class Attempts {
 
   Status run_one(unsigned index);
 
+  // What the guests run on, told once.
+  void note_machine(const vm::VmDescription& machine) {
+    std::call_once(machine_noted_, [&] {
+      view_.note(fmt::format("guests run on {} {}, {}: {}", machine.backend,
+                             machine.backend_version, machine.accelerator,
+                             machine.accelerator_reason));
+    });
+  }
+
   const std::vector<scenario::Cell>& cells_;
   const std::vector<Payload>& payloads_;
   const RunOptions& options_;
@@ -123,6 +132,7 @@ class Attempts {
   std::vector<std::pair<std::size_t, unsigned>> todo_;
   unsigned next_ = 0;
   Status first_error_;
+  std::once_flag machine_noted_;
   std::mutex mutex_;
 };
 
@@ -140,6 +150,7 @@ Status Attempts::run_one(unsigned index) {
   options.format = options_.format;
   options.folder = folder;
   options.stop = options_.stop;
+  options.on_machine = [&](const vm::VmDescription& machine) { note_machine(machine); };
   options.on_phase = [&](std::string_view phase) { view_.phase(id, count, cell.name(), phase); };
   options.on_detail = [&](std::string_view detail) { view_.detail(id, detail); };
   auto attempt = run_attempt(cell, payloads_[cell_index], options);

@@ -27,7 +27,7 @@ Status show_proof(const Executed& executed) {
       if (attempt.core.empty()) continue;
       const fs::path core = executed.folder / attempt.core;
       RIG_ASSIGN(const analyzer::Findings findings, analyzer::analyze(core));
-      fmt::print("\n$ crashrig analyze {}\n\n{}", core.string(), analyzer::to_text(findings));
+      fmt::print("\n$ build/crashrig analyze {}\n\n{}", core.string(), analyzer::to_text(findings));
       return {};
     }
   }
@@ -54,7 +54,7 @@ Result<int> run_demo(const ExecuteArguments& arguments, const Context& context) 
         "\nThe faulty driver brought the crash back, and its vmcore proves that it is that crash:\n"
         "0x106 lies 0x2c8 into a 1024-byte object, where the packet's frag_list is. The fixed\n"
         "driver ran the same load to its end. It took {}.\n\n"
-        "Next: crashrig run late-completion --repeat 5   docs/SCENARIOS.md to write your own\n",
+        "Next: ./rig run late-completion --repeat 5; docs/SCENARIOS.md to write your own\n",
         human_seconds(watch.seconds()));
   }
   return exit;

@@ -48,6 +48,13 @@ Result<std::vector<fs::path>> scenario_files(const Layout& layout, const std::st
   return fail(Blame::kInput, "no scenario file or name '{}'{}", name, suggest(name, names));
 }
 
+// Relative to where the user is, when it lies below.
+fs::path as_seen_from_here(const fs::path& path) {
+  std::error_code error;
+  const fs::path relative = fs::proximate(path, error);
+  return error || *relative.begin() == ".." ? path : relative;
+}
+
 }  // namespace
 
 void add_execute_options(CLI::App& app, ExecuteArguments& arguments) {
@@ -87,7 +94,8 @@ Result<Executed> execute(const Layout& layout, const std::vector<scenario::Cell>
                          const ExecuteArguments& arguments, const Context& context) {
   RunOptions options;
   options.layout = layout;
-  options.results = arguments.results.empty() ? layout.root / "results" : fs::path(arguments.results);
+  options.results =
+      arguments.results.empty() ? layout.root / "results" : fs::path(arguments.results);
   options.backend = arguments.backend;
   options.accelerator = arguments.accelerator;
   options.format = arguments.format;
@@ -97,7 +105,7 @@ Result<Executed> execute(const Layout& layout, const std::vector<scenario::Cell>
   const bool terminal = ::isatty(STDERR_FILENO) != 0;
   publish::LiveView view(std::cerr, {.terminal = terminal, .colour = terminal});
   RIG_ASSIGN(store::RunRecord record, run_cells(cells, options, view));
-  const fs::path folder = options.results / record.run;
+  const fs::path folder = as_seen_from_here(options.results / record.run);
   return Executed{std::move(record), folder};
 }
 
