@@ -48,10 +48,9 @@ struct Architecture {
   // struct pt_regs: its size, and a test whether the bytes at `at` are one saved in kernel mode.
   std::uint64_t frame_size;
   std::optional<SavedFrame> (*decode_frame)(ByteView bytes, VirtAddr at);
-  // The entry code whose return address lies right below the frame of an exception, and of an
-  // interrupt, by the beginning of its name. Without such a word below it is no live frame.
+  // The entry code whose return address lies right below the frame of an exception, by the
+  // beginning of its name. Without such a word below it is no exception's frame.
   std::span<const std::string_view> exception_entries;
-  std::span<const std::string_view> interrupt_entries;
 
   std::optional<VirtAddr> (*current_task)(const Kernel&, unsigned cpu);
   // Stacks that belong to a CPU, not to a task: interrupt, NMI, double fault ...

@@ -9,8 +9,6 @@ namespace rig::analyzer {
 // arch/x86/include/asm/idtentry.h: DECLARE_IDTENTRY*.
 inline constexpr std::string_view kX86ExceptionEntries[] = {"asm_exc_", "end_repeat_nmi",
                                                             "repeat_nmi"};
-inline constexpr std::string_view kX86InterruptEntries[] = {"asm_sysvec_", "asm_common_interrupt",
-                                                            "asm_spurious_interrupt"};
 
 std::optional<VirtAddr> x86_64_current_task(const Kernel& kernel, unsigned cpu);
 std::vector<StackRange> x86_64_cpu_stacks(const Kernel& kernel, unsigned cpu);

@@ -16,8 +16,6 @@ struct Candidate {
   const StackRange* stack = nullptr;
   SavedFrame frame;
   std::string entry;  // the entry code that saved it
-  bool live = false;  // above the stack pointer of the stack that the CPU was on
-  bool exception = false;
 };
 
 bool begins_with_one_of(std::string_view name, std::span<const std::string_view> starts) {
@@ -38,9 +36,8 @@ void scan_stack(const CpuSnapshot& cpu, const StackRange& stack, const Kernel& k
     const auto below = load<std::uint64_t>(bytes, at - 8).value_or(0);
     const auto entry = kernel.code(VirtAddr{below});
     if (!entry) continue;
-    const bool exception = begins_with_one_of(entry->function, arch.exception_entries);
-    if (!exception && !begins_with_one_of(entry->function, arch.interrupt_entries)) continue;
-    out.push_back({&cpu, &stack, *std::move(frame), entry->function, current, exception});
+    if (!begins_with_one_of(entry->function, arch.exception_entries)) continue;
+    out.push_back({&cpu, &stack, *std::move(frame), entry->function});
   }
 }
 
@@ -66,16 +63,17 @@ struct Choice {
   const oops::Report* report = nullptr;
 };
 
-// The frame of the last report that has one; else the innermost exception that is still on the
-// stack of a CPU that panicked. A page fault on any other CPU is an everyday thing.
+// The frame that equals the report of the crash. Without such a report there is no choice: frames
+// of page faults that were handled long ago stay on stacks and look just the same.
 Choice choose(std::span<const Candidate> candidates, std::span<const oops::Report> reports) {
+  const bool panicked = std::ranges::any_of(reports, &oops::Report::panicked);
   for (auto report = reports.rbegin(); report != reports.rend(); ++report) {
+    // Warnings before a panic were survived. When nothing panicked the last report counts.
+    if (panicked && !report->panicked) continue;
     for (const Candidate& each : candidates) {
-      if (each.exception && agrees(each.frame, *report)) return {&each, &*report};
+      if (agrees(each.frame, *report)) return {&each, &*report};
     }
-  }
-  for (const Candidate& each : candidates) {
-    if (each.exception && each.live && each.cpu->panicking) return {&each, nullptr};
+    if (!panicked) break;
   }
   return {};
 }
@@ -123,11 +121,17 @@ std::optional<FoundException> find_exception(std::span<const CpuSnapshot> cpus,
   }
   const auto [found, report] = choose(candidates, reports);
   if (!found) {
-    const bool expected = std::ranges::any_of(
-        reports, [](const oops::Report& each) { return !each.registers.empty(); });
-    if (expected) {
+    const auto crash = std::ranges::find_if(reports, [](const oops::Report& each) {
+      return !each.registers.empty() && each.kind != "panic";
+    });
+    if (crash != reports.end()) {
       remarks.push_back(
           "exception: no saved registers on the stacks agree with those that the log shows");
+    } else if (panicked && reports.empty() && !candidates.empty()) {
+      remarks.push_back(fmt::format(
+          "exception: registers saved at {} by {} may be those of the crash, but no report in the "
+          "log confirms it",
+          candidates.front().frame.at, candidates.front().entry));
     }
     return std::nullopt;
   }
@@ -148,13 +152,11 @@ std::optional<FoundException> find_exception(std::span<const CpuSnapshot> cpus,
   // A jump to nowhere is an exception too.
   if (!facts.at) facts.at = CodeLocation{found->frame.pc, {}, 0, {}};
   facts.registers = found->frame.registers;
-  facts.source = fmt::format("registers saved at {} on the {} by {}", found->frame.at,
-                             found->stack->name, found->entry);
-  if (report) {
-    facts.source += "; they equal those in the kernel's log";
-    facts.address = report->address;
-    facts.error_code = error_code_of(log, report->first_line, report->last_line);
-  }
+  facts.source =
+      fmt::format("registers saved at {} on the {} by {}; they equal those in the kernel's log",
+                  found->frame.at, found->stack->name, found->entry);
+  facts.address = report->address;
+  facts.error_code = error_code_of(log, report->first_line, report->last_line);
   // CR2 may be of a later fault, so what the kernel printed goes first.
   if (!facts.address && is_page_fault(found->entry)) {
     facts.address = found->cpu->state.fault_address;

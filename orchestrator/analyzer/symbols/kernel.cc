@@ -87,7 +87,7 @@ std::optional<std::uint64_t> Kernel::per_cpu_offset(unsigned cpu) const {
 }
 
 std::optional<VirtAddr> Kernel::per_cpu(unsigned cpu, std::string_view name) const {
-  const auto variable = symbols_ ? symbols_->address(name) : std::nullopt;
+  const auto variable = symbol(name);
   const auto offset = per_cpu_offset(cpu);
   if (!variable || !offset) return std::nullopt;
   return *variable + *offset;

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "analyzer/facts/log.h"
+
+#include <gmock/gmock.h>
+
+#include "fakes/fake_memory.h"
+
+namespace rig::analyzer {
+namespace {
+
+using fake::FakeVirtMemory;
+using testing::HasSubstr;
+
+// A ring of 8 descriptors and 256 bytes of text, written as printk does.
+class LogRing {
+ public:
+  static constexpr std::uint64_t kPrb = 0x1000, kRing = 0x2000, kDescs = 0x3000, kInfos = 0x4000,
+                                 kText = 0x5000;
+  static constexpr std::uint64_t kCount = 8, kSize = 256;
+
+  LogRing() {
+    memory.put(kPrb, kRing);
+    memory.put(kRing + 0, std::uint32_t{3});  // count_bits
+    memory.put(kRing + 8, kDescs);
+    memory.put(kRing + 16, kInfos);
+    memory.put(kRing + 48, std::uint32_t{8});  // size_bits
+    memory.put(kRing + 56, kText);
+    for (std::uint64_t i = 0; i < kCount; ++i) desc(i, 3, 0, 0, 0);  // reusable, as at boot
+    memory.put(kText + kSize - 8, std::uint64_t{0});
+    heads(0, 0);
+  }
+
+  void heads(std::uint64_t tail, std::uint64_t head) {
+    memory.put(kRing + 24, head);
+    memory.put(kRing + 32, tail);
+  }
+  void desc(std::uint64_t id, std::uint64_t state, std::uint64_t own_id, std::uint64_t begin,
+            std::uint64_t next) {
+    const auto at = kDescs + id % kCount * 24;
+    memory.put(at, state << 62 | own_id);
+    memory.put(at + 8, begin);
+    memory.put(at + 16, next);
+  }
+  // A finished record at logical position `begin`, its text stored at `stored`.
+  void record(std::uint64_t id, std::uint64_t begin, std::uint64_t next, std::uint64_t stored,
+              std::string_view text, std::uint64_t nanoseconds = 3'123'456'789) {
+    desc(id, 2, id, begin, next);
+    const auto facts = kInfos + id % kCount * 88;
+    memory.put(facts + 8, nanoseconds);
+    memory.put(facts + 16, static_cast<std::uint16_t>(text.size()));
+    memory.put(kText + stored, id);
+    memory.pages.write(kText + stored + 8, as_bytes(text));
+  }
+
+  Result<KernelLog> read() const { return read_log(memory, Vmcoreinfo(info)); }
+
+  FakeVirtMemory memory;
+  std::string info = fmt::format(
+      "SYMBOL(prb)={:x}\nOFFSET(printk_ringbuffer.desc_ring)=0\n"
+      "OFFSET(printk_ringbuffer.text_data_ring)=48\nOFFSET(prb_desc_ring.count_bits)=0\n"
+      "OFFSET(prb_desc_ring.descs)=8\nOFFSET(prb_desc_ring.infos)=16\n"
+      "OFFSET(prb_desc_ring.head_id)=24\nOFFSET(prb_desc_ring.tail_id)=32\nSIZE(prb_desc)=24\n"
+      "OFFSET(prb_desc.state_var)=0\nOFFSET(prb_desc.text_blk_lpos)=8\n"
+      "OFFSET(prb_data_blk_lpos.begin)=0\nOFFSET(prb_data_blk_lpos.next)=8\nSIZE(printk_info)=88\n"
+      "OFFSET(printk_info.ts_nsec)=8\nOFFSET(printk_info.text_len)=16\n"
+      "OFFSET(prb_data_ring.size_bits)=0\nOFFSET(prb_data_ring.data)=8\n"
+      "OFFSET(atomic_long_t.counter)=0\n",
+      kPrb);
+};
+
+TEST(Log, RecordsComeInOrderWithTheirTime) {
+  LogRing ring;
+  ring.record(6, 0, 24, 0, "first", 1'000);
+  ring.record(7, 24, 56, 24, "second", 12'345'678'901);
+  ring.heads(6, 7);
+  const auto log = ring.read();
+  ASSERT_TRUE(log) << log.error().message();
+  EXPECT_EQ(log->text, "[    0.000001] first\n[   12.345678] second\n");
+  EXPECT_EQ(log->records, 2u);
+  EXPECT_EQ(log->broken, 0u);
+}
+
+TEST(Log, EveryLineOfARecordHasItsTime) {
+  LogRing ring;
+  ring.record(0, 0, 32, 0, "one\ntwo");
+  EXPECT_EQ(ring.read()->text, "[    3.123456] one\n[    3.123456] two\n");
+}
+
+TEST(Log, ARecordThatDidNotFitBeforeTheEndIsReadFromTheStart) {
+  LogRing ring;
+  ring.record(0, 240, 256 + 32, 0, "wrapped");
+  EXPECT_EQ(ring.read()->text, "[    3.123456] wrapped\n");
+}
+
+TEST(Log, ARecordThatEndsWithTheBufferIsReadWhereItLies) {
+  LogRing ring;
+  ring.record(0, 224, 256, 224, "at the end");
+  EXPECT_EQ(ring.read()->text, "[    3.123456] at the end\n");
+}
+
+TEST(Log, ARecordWithoutTextIsAnEmptyLine) {
+  LogRing ring;
+  ring.record(0, 0, 24, 0, "gone");
+  ring.desc(0, 2, 0, 3, 3);
+  EXPECT_EQ(ring.read()->text, "[    3.123456] \n");
+}
+
+TEST(Log, ARecordThatAWriterDidNotFinishIsCountedAndTheRestIsRead) {
+  LogRing ring;
+  ring.record(0, 0, 24, 0, "before");
+  ring.desc(1, 0, 1, 24, 48);
+  ring.record(2, 48, 72, 48, "after");
+  ring.heads(0, 2);
+  const auto log = ring.read();
+  EXPECT_EQ(log->text, "[    3.123456] before\n[    3.123456] after\n");
+  EXPECT_EQ(log->unfinished, 1u);
+}
+
+TEST(Log, ABrokenDescriptorIsSkippedAndCounted) {
+  LogRing ring;
+  ring.record(0, 0, 24, 0, "before");
+  ring.record(1, 24, 48, 24, "broken");
+  ring.memory.put(LogRing::kText + 24, std::uint64_t{77});  // the text is another record's
+  ring.record(2, 48, 72, 48, "after");
+  ring.heads(0, 2);
+  const auto log = ring.read();
+  EXPECT_EQ(log->text, "[    3.123456] before\n[    3.123456] after\n");
+  EXPECT_EQ(log->broken, 1u);
+}
+
+TEST(Log, ATextLongerThanItsBlockIsCutToIt) {
+  LogRing ring;
+  ring.record(0, 0, 16, 0, "12345678 and more");
+  EXPECT_EQ(ring.read()->text, "[    3.123456] 12345678\n");
+}
+
+TEST(Log, HeadsThatLieNeverReadMoreThanTheRing) {
+  LogRing ring;
+  ring.record(0, 0, 24, 0, "only");
+  for (const std::uint64_t head : {~0ull, 1ull << 61, 1ull << 40}) {
+    ring.heads(0, head);
+    const auto log = ring.read();
+    ASSERT_TRUE(log);
+    EXPECT_LE(log->records, LogRing::kCount);
+  }
+}
+
+TEST(Log, SizesThatCannotBeRightAreRefusedBeforeAnythingIsAllocated) {
+  LogRing ring;
+  ring.memory.put(LogRing::kRing, std::uint32_t{60});
+  EXPECT_THAT(ring.read().error().what, HasSubstr("cannot be right"));
+  ring.memory.put(LogRing::kRing, std::uint32_t{3});
+  ring.memory.put(LogRing::kRing + 48, std::uint32_t{64});
+  EXPECT_THAT(ring.read().error().what, HasSubstr("cannot be right"));
+}
+
+TEST(Log, WhatVmcoreinfoDoesNotDescribeIsNamed) {
+  LogRing ring;
+  const auto at = ring.info.find("OFFSET(prb_desc_ring.infos)");
+  ring.info.erase(at, ring.info.find('\n', at) - at);
+  EXPECT_THAT(ring.read().error().what, HasSubstr("prb_desc_ring.infos"));
+  ring.info = "OSRELEASE=5.4\n";
+  EXPECT_THAT(ring.read().error().what, HasSubstr("SYMBOL(prb)"));
+}
+
+TEST(Log, APageOfTheBufferThatIsMissingIsSaid) {
+  LogRing ring;
+  ring.record(0, 0, 24, 0, "lost");
+  ring.memory.pages.forget(LogRing::kText);
+  EXPECT_FALSE(ring.read());
+}
+
+TEST(Log, AnyDamagedByteGivesALogOrAnError) {
+  for (const auto page :
+       {LogRing::kPrb, LogRing::kRing, LogRing::kDescs, LogRing::kInfos, LogRing::kText}) {
+    for (std::uint64_t at = 0; at < 96; ++at) {
+      LogRing ring;
+      ring.record(0, 0, 24, 0, "first");
+      ring.record(1, 24, 56, 24, "second");
+      ring.heads(0, 1);
+      ring.memory.put(page + at, std::uint8_t{0xff});
+      const auto log = ring.read();
+      EXPECT_LE(log ? log->records : 0, LogRing::kCount);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace rig::analyzer
