@@ -7,8 +7,9 @@
 namespace rig::analyzer {
 namespace {
 
-constexpr unsigned kMaxCountBits = 22;  // of descriptors: 4 million
-constexpr unsigned kMaxSizeBits = 30;   // of text: 1 GiB
+constexpr unsigned kMaxCountBits = 19;         // of descriptors: half a million
+constexpr unsigned kMaxSizeBits = 28;          // of text: 256 MiB
+constexpr std::uint64_t kMaxRecordSize = 512;  // a descriptor and its info; 6.1: 112 bytes
 
 // A descriptor's state is in the two upper bits of state_var, its id in the rest.
 constexpr unsigned kStateShift = 62;
@@ -100,8 +101,8 @@ Result<Ring> read_ring(const VirtMemory& memory, const Vmcoreinfo& info) {
   if (!count_bits || !size_bits || !descs || !infos || !data || !head || !tail) {
     return fail(Blame::kInput, "the log's head at {} is not whole in the core", at);
   }
-  if (*count_bits > kMaxCountBits || *size_bits > kMaxSizeBits || ring.desc_size > 4096 ||
-      ring.info_size > 4096) {
+  if (*count_bits > kMaxCountBits || *size_bits > kMaxSizeBits || ring.desc_size > kMaxRecordSize ||
+      ring.info_size > kMaxRecordSize) {
     return fail(Blame::kInput, "the log's sizes cannot be right (2^{} records, 2^{} bytes)",
                 *count_bits, *size_bits);
   }

@@ -8,6 +8,7 @@ namespace {
 
 constexpr std::uint64_t kMaxObjects = 32767;  // slab.objects has 15 bits
 constexpr std::uint64_t kMaxObjectSize = 64 << 20;
+constexpr std::uint64_t kMaxContent = 64 << 10;  // of one object that is handed on
 constexpr unsigned kMaxOrder = 10;
 constexpr std::uint64_t kMaxCacheName = 128;
 // struct kmem_cache_order_objects: order above, objects per slab below.
@@ -274,8 +275,8 @@ std::optional<SlabHit> SlabReader::find(VirtAddr address, std::string* why) {
   hit.object.slot = slot;
   hit.object.slab = slab->begin;
   hit.offset = static_cast<std::int64_t>(address - hit.object.address);
-  hit.object.content = kernel_.memory().read_up_to(
-      hit.object.address, std::min<std::uint64_t>(hit.object.object_size, 1 << 20));
+  hit.object.content = kernel_.memory().read_up_to(hit.object.address,
+                                                   std::min(hit.object.object_size, kMaxContent));
   establish_state(*slab, hit.object);
   return hit;
 }

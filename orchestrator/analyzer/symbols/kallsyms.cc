@@ -7,7 +7,7 @@
 namespace rig::analyzer {
 namespace {
 
-constexpr std::uint32_t kMaxSymbols = 4'000'000;
+constexpr std::uint32_t kMaxSymbols = 1'000'000;
 constexpr std::uint64_t kMaxNames = 256 << 20;  // bytes of all names, expanded
 constexpr std::uint64_t kMaxTokenTable = 64 << 10;
 constexpr std::size_t kTokens = 256;

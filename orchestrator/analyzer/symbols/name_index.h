@@ -17,10 +17,17 @@ class NameIndex {
   // For up to `count` names.
   explicit NameIndex(std::size_t count) : slots_(std::bit_ceil(count * 2 + 2)) {}
 
+  // Of one name the first few numbers are kept: a hostile table with one name a million times must
+  // not cost a million squared.
   void insert(std::string_view name, std::uint32_t number) {
     const auto hash = hash_of(name);
     std::size_t at = hash & mask();
-    while (slots_[at].used) at = (at + 1) & mask();
+    unsigned same = 0;
+    for (unsigned probes = 0; slots_[at].used; ++probes) {
+      if (slots_[at].hash == hash) ++same;
+      if (same == kMaxSame || probes == kMaxProbes) return;
+      at = (at + 1) & mask();
+    }
     slots_[at] = {hash, number, true};
   }
 
@@ -36,6 +43,9 @@ class NameIndex {
   }
 
  private:
+  static constexpr unsigned kMaxSame = 16;
+  static constexpr unsigned kMaxProbes = 4096;
+
   struct Slot {
     std::uint32_t hash = 0;
     std::uint32_t number = 0;
