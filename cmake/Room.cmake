@@ -17,14 +17,12 @@ function(rig_room)
   target_link_libraries(rig_${ROOM_NAME} PUBLIC ${ROOM_USES} PRIVATE ${ROOM_LIBRARIES})
 endfunction()
 
-# rig_room_test(vm [LIBRARIES ...]): every tests/unit/vm/*.cc in one program, each TEST a ctest.
+# rig_room_test(vm SOURCES qmp_test.cc ... LIBRARIES ...): the files of tests/unit/vm in one program,
+# each TEST a ctest.
 function(rig_room_test room)
-  cmake_parse_arguments(T "" "" "LIBRARIES" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/unit/${room}/*.cc)
-  if(NOT sources)
-    return()
-  endif()
-  add_executable(test_${room} ${sources})
+  cmake_parse_arguments(T "" "" "SOURCES;LIBRARIES" ${ARGN})
+  list(TRANSFORM T_SOURCES PREPEND ${CMAKE_SOURCE_DIR}/tests/unit/${room}/)
+  add_executable(test_${room} ${T_SOURCES})
   target_compile_options(test_${room} PRIVATE ${RIG_WARNINGS})
   target_compile_definitions(test_${room} PRIVATE RIG_TEST_DATA="${CMAKE_SOURCE_DIR}/tests/data")
   target_include_directories(test_${room} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
