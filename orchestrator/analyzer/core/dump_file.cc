@@ -20,6 +20,9 @@ constexpr std::uint64_t kEndMark = ~std::uint64_t{0};
 constexpr std::uint64_t kOffsetLimit = std::uint64_t{1} << 48;
 constexpr std::size_t kRecordLimit = std::size_t{1} << 24;
 
+constexpr std::size_t kLargeRead = 4096;
+constexpr std::uint64_t kDropAfter = 64 << 20;
+
 struct Record {
   std::uint64_t offset = 0;
   std::uint64_t size = 0;
@@ -111,6 +114,9 @@ std::optional<ByteView> DumpFile::view(std::uint64_t offset, std::uint64_t size)
 }
 
 bool DumpFile::read(std::uint64_t offset, MutableBytes out) const {
+  // A walk over a large file must not make all of it resident; look-ups do not count.
+  if (out.size() >= kLargeRead) copied_ += out.size();
+  if (copied_ > kDropAfter) drop_resident();
   while (!out.empty()) {
     const ByteView found = piece(offset, out.size());
     std::size_t count = found.size();
@@ -129,6 +135,7 @@ bool DumpFile::read(std::uint64_t offset, MutableBytes out) const {
 }
 
 void DumpFile::drop_resident() const {
+  copied_ = 0;
   const ByteView bytes = file_.bytes();
   if (bytes.empty()) return;
   ::madvise(const_cast<std::byte*>(bytes.data()), bytes.size(), MADV_DONTNEED);

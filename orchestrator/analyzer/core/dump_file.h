@@ -56,6 +56,7 @@ class DumpFile {
   bool complete_ = true;
   ExtentMap map_;  // flattened: dump offset -> file offset
   std::vector<std::string> remarks_;
+  mutable std::uint64_t copied_ = 0;  // by large reads, since the last drop_resident()
 };
 
 }  // namespace rig::analyzer
