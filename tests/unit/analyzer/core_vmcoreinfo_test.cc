@@ -84,7 +84,7 @@ class VmcoreinfoSearch : public testing::TestWithParam<CoreFormat> {
 
 constexpr PhysAddr kUtsName{0x5000};
 
-TEST_P(VmcoreinfoSearch, NoteOnItsOwnPageIsFoundAndProven) {
+TEST_P(VmcoreinfoSearch, NoteThatCannotBeConfirmedIsTakenWithARemark) {
   SyntheticCore synthetic;
   synthetic.prstatus_of_pid(1)
       .memory(PhysAddr{0x9000}, note_in_memory(text_for("6.1.7", "ffffffff81004000", "4096")))
@@ -137,7 +137,6 @@ TEST_P(VmcoreinfoSearch, Arm64NoteIsProvenThroughKimageVoffset) {
 
 TEST_P(VmcoreinfoSearch, NoteWithinTheKernelsDataIsFoundByteByByte) {
   SyntheticCore synthetic;
-  const std::string filler(0x800, 'f');
   synthetic.prstatus_of_pid(1).memory(PhysAddr{0x1000}, std::string(0x9000, 'f'));
   synthetic.memory(PhysAddr{0x6fe4}, note_in_memory(text_for("4.9.0", "ffffffff80001000", "4096")));
   const auto core = open(synthetic);
