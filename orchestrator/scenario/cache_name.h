@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Names of slab caches. kmalloc caches are "kmalloc-1024" up to v5.3 and "kmalloc-1k" since
-// 588f8ba91366; scenarios may use either.
+// Names of slab caches. kmalloc caches are "kmalloc-1024" up to v4.19 and "kmalloc-1k" in
+// later ones ("mm, slab: shorten kmalloc cache names for large sizes"); scenarios may use either.
 #pragma once
 
 #include <cstdint>
