@@ -13,6 +13,7 @@ constexpr std::size_t kWidth = 100;
 constexpr std::uint64_t kLine = 16;   // bytes of a line of hex dump
 constexpr std::uint64_t kAround = 1;  // lines before and after the one that matters
 constexpr std::size_t kMaxMarks = 4;  // suspicious words shown of one object
+constexpr std::ptrdiff_t kFewFrames = 3;
 constexpr std::size_t kMaxFrames = 32;
 
 // The guest chooses comm names and log text: nothing of it may steer the terminal.
@@ -119,19 +120,31 @@ void put_exception(std::string& out, const ExceptionFacts& exception) {
   put_labelled(out, "  source", exception.source);
 }
 
+void put_frame(std::string& out, const oops::Frame& frame) {
+  const auto module = frame.module.empty() ? "" : fmt::format(" [{}]", frame.module);
+  out += fmt::format("         {} {}+{:#x}/{:#x}{}\n", frame.reliable ? ' ' : '?',
+                     printable(frame.function), frame.offset, frame.size, printable(module));
+}
+
+// The frames that the kernel was sure of; the others are stale words of the stack more often than
+// callers. All of them when too few are sure to tell a story.
 void put_trace(std::string& out, const std::vector<oops::Report>& reports) {
   if (reports.empty() || reports.front().frames.empty()) return;
-  out += "\nCALL TRACE, from the kernel's log (? : the kernel was not sure)\n";
+  const std::vector<oops::Frame>& frames = reports.front().frames;
+  const auto sure = std::ranges::count_if(frames, &oops::Frame::reliable);
+  const bool all = sure < kFewFrames;
+  out += "\nCALL TRACE, from the kernel's log\n";
   std::size_t shown = 0;
-  for (const oops::Frame& frame : reports.front().frames) {
-    if (shown++ == kMaxFrames) {
-      out += fmt::format("           ... {} more\n", reports.front().frames.size() - kMaxFrames);
-      break;
+  std::size_t left = 0;
+  for (const oops::Frame& frame : frames) {
+    if ((all || frame.reliable) && shown < kMaxFrames) {
+      put_frame(out, frame);
+      ++shown;
+    } else {
+      ++left;
     }
-    const auto module = frame.module.empty() ? "" : fmt::format(" [{}]", frame.module);
-    out += fmt::format("         {} {}+{:#x}/{:#x}{}\n", frame.reliable ? ' ' : '?',
-                       printable(frame.function), frame.offset, frame.size, printable(module));
   }
+  if (left != 0) out += fmt::format("           {} more, unsure or far out: see --json\n", left);
 }
 
 void put_cpus(std::string& out, const std::vector<CpuFacts>& cpus) {
