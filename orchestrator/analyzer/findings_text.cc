@@ -219,7 +219,7 @@ void put_object(std::string& out, const PointerFacts& pointer, std::uint64_t add
   if (pointer.offset < content.size()) want(pointer.offset);
   for (const auto mark : marks) want(mark);
   std::ranges::sort(lines);
-  lines.erase(std::ranges::unique(lines).begin(), lines.end());
+  lines.erase(std::unique(lines.begin(), lines.end()), lines.end());
   for (std::size_t i = 0; i < lines.size(); ++i) {
     if (i > 0 && lines[i] != lines[i - 1] + kLine) out += "    ...\n";
     out += dump_line(content, lines[i]);
