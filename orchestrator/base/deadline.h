@@ -14,14 +14,11 @@ using Duration = std::chrono::milliseconds;
 class Deadline {
  public:
   static Deadline after(Clock::duration time) { return Deadline(Clock::now() + time); }
-  static Deadline never() { return Deadline(Clock::time_point::max()); }
 
   Clock::time_point at() const { return at_; }
   bool expired() const { return Clock::now() >= at_; }
   Clock::duration remaining() const {
-    return std::max(Clock::duration::zero(), at_ == Clock::time_point::max()
-                                                 ? Clock::duration(std::chrono::hours(24 * 365))
-                                                 : at_ - Clock::now());
+    return std::max(Clock::duration::zero(), at_ - Clock::now());
   }
   // The earlier of the two: a step's own deadline never outlives that of the whole.
   Deadline sooner(Deadline other) const { return Deadline(std::min(at_, other.at_)); }

@@ -29,7 +29,6 @@ class FlattenedDecoder {
 
   Status feed(ByteView bytes);
   bool finished() const { return state_ == State::kFinished; }  // the end record was seen
-  std::uint64_t stream_position() const { return position_; }
 
  private:
   enum class State { kHeader, kRecord, kData, kFinished };

@@ -78,6 +78,23 @@ std::string suggest(std::string_view name, std::span<const std::string> candidat
   return fmt::format("; valid: {}", fmt::join(candidates, ", "));
 }
 
+std::string printable(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  bool in_character = false;  // of several bytes, which is one '?' already
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (in_character && (byte & 0xc0) == 0x80) continue;
+    in_character = byte >= 0x80;
+    if (byte < 0x20) {
+      out += ' ';
+    } else {
+      out += byte < 0x7f ? c : '?';
+    }
+  }
+  return out;
+}
+
 std::string human_bytes(std::uint64_t bytes) {
   constexpr const char* kUnits[] = {"B", "kB", "MB", "GB", "TB"};
   auto value = static_cast<double>(bytes);

@@ -14,7 +14,7 @@ namespace rig {
 std::vector<std::string> split(std::string_view text, char separator);
 std::string_view trim(std::string_view text);
 
-// "0x106", "262", "-1" (base from the prefix); nothing when anything is left over.
+// "0x106", "262" (base from the prefix); nothing when there is a sign or anything is left over.
 std::optional<std::uint64_t> parse_u64(std::string_view text);
 
 // The candidate closest to `name` by edit distance, if any is near enough to be what was meant.
@@ -22,6 +22,11 @@ std::optional<std::string> nearest(std::string_view name, std::span<const std::s
 
 // ", did you mean 'x'?" or "; valid: a, b, c".
 std::string suggest(std::string_view name, std::span<const std::string> candidates);
+
+// The text on one line with everything but printable ASCII replaced, one '?' per UTF-8 character: a
+// guest's console cannot send escape sequences (C1 bytes neither) to the user's terminal, and a
+// character is a column.
+std::string printable(std::string_view text);
 
 std::string human_bytes(std::uint64_t bytes);  // "38.2 MB"
 std::string human_seconds(double seconds);     // "0.27 s", "12.4 s", "3 min 05 s"

@@ -30,21 +30,6 @@ std::string paint(std::string_view text, Colour colour, bool enabled) {
   return fmt::format("\x1b[{}m{}\x1b[0m", code, text);
 }
 
-std::string printable(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if ((byte & 0xc0) == 0x80) continue;  // the rest of a character that is one '?' already
-    if (byte < 0x20) {
-      out += ' ';
-    } else {
-      out += byte < 0x7f ? c : '?';
-    }
-  }
-  return out;
-}
-
 std::string clip(std::string_view text, std::size_t width) {
   std::string out = printable(text);
   if (out.size() <= width) return out;

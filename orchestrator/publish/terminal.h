@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/text.h"
+
 namespace rig::publish {
 
 enum class Colour { kNone, kBold, kDim, kRed, kGreen, kYellow };
@@ -12,9 +14,7 @@ enum class Colour { kNone, kBold, kDim, kRed, kGreen, kYellow };
 // `text` in the colour, or as it is when `enabled` is false.
 std::string paint(std::string_view text, Colour colour, bool enabled);
 
-// The text on one line with everything but printable ASCII replaced: a guest's console cannot send
-// escape sequences to the user's terminal, and a character is a column.
-std::string printable(std::string_view text);
+using rig::printable;
 
 // At most `width` columns of printable text, "..." where it is cut.
 std::string clip(std::string_view text, std::size_t width);

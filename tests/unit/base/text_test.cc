@@ -14,7 +14,16 @@ TEST(Text, NumbersAreTakenWholeOrNotAtAll) {
   EXPECT_EQ(parse_u64("262"), 262u);
   EXPECT_FALSE(parse_u64("262x"));
   EXPECT_FALSE(parse_u64(""));
+  EXPECT_FALSE(parse_u64("-1"));
   EXPECT_FALSE(parse_u64("0x1ffffffffffffffff"));
+}
+
+TEST(Text, NothingPrintableSteersATerminal) {
+  EXPECT_EQ(printable("a\tb\nc\x7f"), "a b c?");
+  EXPECT_EQ(printable("\x1b[31mred"), " [31mred");
+  EXPECT_EQ(printable("caf\xc3\xa9 \xe2\x82\xac"), "caf? ?");
+  EXPECT_EQ(printable("\x9b[2J, \xc2\x9b[2J"), "?[2J, ?[2J");  // CSI as Latin-1 and as UTF-8
+  EXPECT_EQ(printable(std::string_view("a\0b", 3)), "a b");
 }
 
 TEST(Text, SuggestsTheNearestNameOrListsAll) {
