@@ -14,12 +14,30 @@ namespace {
 
 using std::chrono::seconds;
 
-constexpr auto kInjectTime = seconds(30);  // to send and load the module, to start the program
-constexpr auto kCaptureTime = seconds(120);
+constexpr auto kInjectTime = seconds(30);   // to send and load the module, to start the program
+constexpr auto kCaptureTime = seconds(60);  // and more for what the memory takes to write
+constexpr std::uint64_t kDumpSpeed = 16u << 20;          // bytes a second: a slow disk's
 constexpr auto kQuiet = std::chrono::milliseconds(100);  // a stopped guest says nothing for so long
 constexpr auto kNoWork = seconds(10);                    // without any work done, a load is stuck
 constexpr int kLoadSawDamage = 1;              // exit code of a load that found its data wrong
 constexpr std::size_t kOutputKept = 64 << 10;  // of the program's output
+
+// How the wait ended, where it ended in something that can be judged.
+enum class Ending {
+  kCrashed,
+  kHung,
+  kSurvived,
+  kDamaged,  // no crash, but the load found its data wrong
+};
+
+// The end of a program's output, for a message.
+std::string last_lines(std::string_view output) {
+  constexpr std::size_t kLines = 5;
+  const auto lines = split(trim(output), '\n');
+  const std::size_t first = lines.size() > kLines ? lines.size() - kLines : 0;
+  return fmt::format(
+      "{}", fmt::join(lines.begin() + static_cast<std::ptrdiff_t>(first), lines.end(), "; "));
+}
 
 // The state of one attempt while it goes through its phases, in the order of the data.
 class Run {
@@ -33,20 +51,18 @@ class Run {
   Status phases();
   Status start();
   Status boot();
+  Status check_drivers(const vm::GuestInfo& guest);
   Status inject();
   Status send(const fs::path& file, std::string_view guest_path, unsigned mode);
   Status wait();
+  Status conclude();
+  Status conclude_load();
   Status drain();
   Status capture();
   Status analyze();
   void judge();
 
   bool crashed() const { return detector_.state() == crash::State::kCrashed; }
-  bool hung() const { return detector_.state() == crash::State::kHung || stuck(); }
-  // The agent lives but the load does not: time is up, and nothing was done for long.
-  bool stuck() const {
-    return detector_.state() == crash::State::kRunning && Clock::now() - worked_at_ > kNoWork;
-  }
   void begin(std::string_view phase) {
     watch_ = Stopwatch();
     if (options_.on_phase) options_.on_phase(phase);
@@ -60,6 +76,7 @@ class Run {
   store::Attempt attempt_;
   std::unique_ptr<vm::Vm> vm_;
   crash::Detector detector_;
+  Ending ending_ = Ending::kCrashed;
   std::string output_;  // of the program
   std::uint64_t work_ = 0;
   Clock::time_point worked_at_ = Clock::now();
@@ -70,7 +87,9 @@ class Run {
 
 Result<store::Attempt> Run::play() {
   const Status status = phases();
-  if (!detector_.console().empty()) attempt_.console = "console.log";
+  if (std::error_code error; fs::exists(options_.folder / "console.log", error)) {
+    attempt_.console = "console.log";
+  }
   if (!status && status.error().blame == Blame::kCancelled) {
     return tl::unexpected(status.error());
   }
@@ -121,7 +140,7 @@ Status Run::boot() {
   const auto limit = cell_.scenario->timeouts.boot;
   RIG_ASSIGN(const auto guest, vm_->wait_for_agent(Deadline::after(limit)));
   attempt_.seconds.boot = watch_.seconds();
-  if (guest) return {};
+  if (guest) return check_drivers(*guest);
   RIG_TRY(drain());
   const auto reports = oops::parse_reports(detector_.console());
   const std::string why =
@@ -138,6 +157,23 @@ Status Run::boot() {
                    "the kernel {} did not boot: {}", payload_.kernel.release, why);
 }
 
+// The drivers that the scenario asked for must be there; the others are told.
+Status Run::check_drivers(const vm::GuestInfo& guest) {
+  const auto plain = [](std::string name) {
+    std::replace(name.begin(), name.end(), '-', '_');
+    return name;
+  };
+  for (const std::string& error : guest.module_errors) {
+    for (const std::string& driver : cell_.scenario->guest.drivers) {
+      if (plain(error).find(plain(driver)) != std::string::npos) {
+        return fail(Blame::kRig, "the driver {} did not load: {}", driver, error);
+      }
+    }
+    if (options_.on_note) options_.on_note(fmt::format("a driver did not load: {}", error));
+  }
+  return {};
+}
+
 Status Run::send(const fs::path& file, std::string_view guest_path, unsigned mode) {
   return vm_->put_file(file, guest_path, mode, Deadline::after(kInjectTime));
 }
@@ -148,14 +184,14 @@ Status Run::inject() {
   Status status;
   if (!payload_.module.empty()) {
     const std::string path = "/tmp/" + payload_.module.filename().string();
-    RIG_TRY(send(payload_.module, path, 0644));
-    status = vm_->load_module(path, payload_.module_params, deadline);
+    status = send(payload_.module, path, 0644);
+    if (status) status = vm_->load_module(path, payload_.module_params, deadline);
   }
   if (status && !payload_.program.empty()) {
     std::vector<std::string> argv = {"/tmp/" + payload_.program.filename().string()};
-    RIG_TRY(send(payload_.program, argv[0], 0755));
+    status = send(payload_.program, argv[0], 0755);
     argv.insert(argv.end(), payload_.program_args.begin(), payload_.program_args.end());
-    status = vm_->start_program(argv, deadline);
+    if (status) status = vm_->start_program(argv, deadline);
   }
   if (status || status.error().blame != Blame::kKernel) return status;
 
@@ -185,10 +221,13 @@ Status Run::wait() {
   begin("wait");
   worked_at_ = Clock::now();
   const Deadline deadline = Deadline::after(cell_.scenario->timeouts.crash);
-  while (detector_.state() == crash::State::kRunning && !deadline.expired()) {
-    RIG_ASSIGN(
-        const auto event,
-        vm_->next_event(deadline.sooner(Deadline::after(detector_.next_tick() - Clock::now()))));
+  // What has begun is waited for to its end: a report, or the settling after the load's end.
+  const auto deciding = [&] {
+    return !detector_.report_kind().empty() || detector_.program_exit().has_value();
+  };
+  while (detector_.state() == crash::State::kRunning && (!deadline.expired() || deciding())) {
+    const auto tick = Deadline::after(detector_.next_tick() - Clock::now());
+    RIG_ASSIGN(const auto event, vm_->next_event(deciding() ? tick : deadline.sooner(tick)));
     if (event) {
       feed(*event);
     } else {
@@ -197,21 +236,53 @@ Status Run::wait() {
   }
   attempt_.seconds.crash = watch_.seconds();
   attempt_.reason = detector_.reason();
-  if (detector_.state() == crash::State::kGone) {
-    return fail(Blame::kRig, "{}", detector_.reason());
+  return conclude();
+}
+
+// From the state that the wait ended in to how the attempt ended, or whose fault it is.
+Status Run::conclude() {
+  switch (detector_.state()) {
+    case crash::State::kCrashed:
+      ending_ = Ending::kCrashed;
+      return drain();
+    case crash::State::kHung:
+      ending_ = Ending::kHung;
+      return {};
+    case crash::State::kGone:
+      return fail(Blame::kRig, "{}", detector_.reason());
+    case crash::State::kFinished:
+      return conclude_load();
+    case crash::State::kRunning:
+      break;
   }
-  if (detector_.state() == crash::State::kRunning && !stuck()) {
-    return fail_hint(Blame::kRig, "raise timeouts.crash, or lower stress.seconds",
-                     "the load neither ended nor crashed the guest within {}",
-                     human_seconds(*attempt_.seconds.crash));
+  if (payload_.program.empty()) {  // surviving the time is all that was asked
+    ending_ = Ending::kSurvived;
+    attempt_.reason =
+        fmt::format("nothing happened for {}", human_seconds(*attempt_.seconds.crash));
+    return {};
   }
-  if (const auto code = detector_.program_exit(); code && *code > kLoadSawDamage) {
-    return fail_hint(Blame::kRig, "its output is above; docs/SCENARIOS.md has the exit codes",
-                     "the load {} ended with {}: {}", payload_.program.filename().string(), *code,
-                     trim(output_));
+  if (work_ != 0 && Clock::now() - worked_at_ > kNoWork) {
+    ending_ = Ending::kHung;
+    attempt_.reason = fmt::format(
+        "the load did no work for {}",
+        human_seconds(std::chrono::duration<double>(Clock::now() - worked_at_).count()));
+    return {};
   }
-  if (stuck()) attempt_.reason = "the load made no progress";
-  return crashed() ? drain() : Status{};
+  return fail_hint(Blame::kRig, "raise timeouts.crash, or lower stress.seconds",
+                   "the load neither ended nor crashed the guest within {}",
+                   human_seconds(*attempt_.seconds.crash));
+}
+
+Status Run::conclude_load() {
+  const auto code = detector_.program_exit();
+  if (!code) return fail(Blame::kRig, "the guest powered off before the load had ended");
+  if (*code == 0 || *code == kLoadSawDamage) {
+    ending_ = *code == 0 ? Ending::kSurvived : Ending::kDamaged;
+    return {};
+  }
+  return fail_hint(Blame::kRig, "docs/SCENARIOS.md has the exit codes of a load",
+                   "the load {} ended with exit code {}: {}", payload_.program.filename().string(),
+                   *code, last_lines(output_));
 }
 
 // Takes what is still queued, until the guest says nothing more.
@@ -226,15 +297,16 @@ Status Run::drain() {
 }
 
 Status Run::capture() {
-  if (!crashed() && !hung()) return {};
+  if (ending_ != Ending::kCrashed && ending_ != Ending::kHung) return {};
   begin("capture");
   const auto progress = [&](const Progress& step) {
     if (options_.on_detail && step.fraction) {
       options_.on_detail(fmt::format("{:.0f} %", *step.fraction * 100));
     }
   };
+  const auto time = kCaptureTime + seconds(cell_.scenario->guest.memory_bytes / kDumpSpeed);
   RIG_ASSIGN(const auto core, crash::capture(*vm_, options_.folder, options_.format, progress,
-                                             Deadline::after(kCaptureTime)));
+                                             Deadline::after(time)));
   vm_.reset();
   attempt_.core = core.path.filename().string();
   attempt_.seconds.capture = watch_.seconds();
@@ -254,23 +326,22 @@ Status Run::analyze() {
 }
 
 void Run::judge() {
-  const bool damage = detector_.program_exit() == kLoadSawDamage;
   verdict::Observation observation;
-  observation.crashed = crashed() || damage;
-  observation.hung = hung();
-  observation.survived = detector_.state() == crash::State::kFinished && !damage;
-  if ((crashed() || hung()) && !reports_.empty()) observation.report = reports_.front();
+  observation.crashed = ending_ == Ending::kCrashed || ending_ == Ending::kDamaged;
+  observation.hung = ending_ == Ending::kHung;
+  observation.survived = ending_ == Ending::kSurvived;
+  if (ending_ != Ending::kSurvived && !reports_.empty()) observation.report = reports_.front();
   observation.findings = findings_ ? &*findings_ : nullptr;
   verdict::Judgement judgement = verdict::judge(cell_.expectation(), observation);
   attempt_.outcome = judgement.outcome;
   attempt_.checks = std::move(judgement.checks);
-  if (damage) {
+  attempt_.report = std::move(observation.report);
+  if (ending_ == Ending::kDamaged) {
     attempt_.checks.insert(attempt_.checks.begin(), {.predicate = "load",
                                                      .expected = "its data is right",
-                                                     .found = std::string(trim(output_)),
+                                                     .found = last_lines(output_),
                                                      .holds = false});
   }
-  attempt_.report = observation.report;
 }
 
 }  // namespace

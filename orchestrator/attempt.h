@@ -34,6 +34,7 @@ struct AttemptOptions {
   fs::path folder;  // exists; console.log, vmcore and findings.json go here
   std::stop_token stop = {};
   std::function<void(const vm::VmDescription&)> on_machine = {};  // once it is started
+  std::function<void(std::string_view note)> on_note = {};        // oddities worth a line
   // Tells phases as they begin ("boot", "inject", "wait", "capture", "analyze") and their progress.
   std::function<void(std::string_view phase)> on_phase = {};
   std::function<void(std::string_view detail)> on_detail = {};

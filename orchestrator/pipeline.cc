@@ -151,6 +151,9 @@ Status Attempts::run_one(unsigned index) {
   options.folder = folder;
   options.stop = options_.stop;
   options.on_machine = [&](const vm::VmDescription& machine) { note_machine(machine); };
+  options.on_note = [&](std::string_view note) {
+    view_.note(fmt::format("{}: {}", cell.name(), note));
+  };
   options.on_phase = [&](std::string_view phase) { view_.phase(id, count, cell.name(), phase); };
   options.on_detail = [&](std::string_view detail) { view_.detail(id, detail); };
   auto attempt = run_attempt(cell, payloads_[cell_index], options);

@@ -92,7 +92,7 @@ TEST_F(AttemptTest, LoadThatCouldNotStartIsARigError) {
   machine->reactions["start_program"] = {FakeVm::event(EventKind::kProgramExited, 3)};
   const auto attempt = play(std::move(machine));
   EXPECT_EQ(attempt.outcome, Outcome::kRigError);
-  EXPECT_THAT(attempt.error, HasSubstr("ended with 3"));
+  EXPECT_THAT(attempt.error, HasSubstr("exit code 3"));
 }
 
 TEST_F(AttemptTest, SilentAgentIsARigErrorThatSaysWhereToLook) {
@@ -150,6 +150,68 @@ TEST_F(AttemptTest, LoadStillBusyAtTheDeadlineIsTheRigsFault) {
   const auto attempt = play(std::move(machine));
   EXPECT_EQ(attempt.outcome, Outcome::kRigError);
   EXPECT_THAT(attempt.error, HasSubstr("timeouts.crash"));
+}
+
+TEST_F(AttemptTest, LoadThatCountedWorkAndStoppedHangsTheGuest) {
+  auto scenario = std::make_shared<scenario::Scenario>(*scenario_);
+  scenario->timeouts.crash = std::chrono::milliseconds(12'000);
+  cell_.scenario = scenario;
+  auto machine = std::make_unique<FakeVm>();
+  vm::Event worked = FakeVm::event(EventKind::kHeartbeat);
+  worked.work = 7;
+  machine->reactions["start_program"] = {worked};
+  machine->fails["dump"] = Error{Blame::kRig, "the dump was tried", ""};
+  const auto attempt = play(std::move(machine));
+  EXPECT_EQ(phases_.back(), "capture");
+  EXPECT_THAT(attempt.error, HasSubstr("the dump was tried"));
+  EXPECT_THAT(attempt.reason, HasSubstr("did no work"));
+}
+
+TEST_F(AttemptTest, WithoutALoadSurvivingTheTimeIsEnough) {
+  expect_survival();
+  payload_.program.clear();
+  const auto attempt = play(std::make_unique<FakeVm>());
+  EXPECT_EQ(attempt.outcome, Outcome::kSurvived) << attempt.error;
+}
+
+TEST_F(AttemptTest, PanicWhileAFileIsSentIsACrash) {
+  auto machine = std::make_unique<FakeVm>();
+  machine->reactions["put_file"] = {FakeVm::event(EventKind::kPanicked),
+                                    FakeVm::event(EventKind::kStopped)};
+  machine->fails["put_file"] = Error{Blame::kKernel, "the guest is gone", ""};
+  machine->fails["dump"] = Error{Blame::kRig, "the dump was tried", ""};
+  const auto attempt = play(std::move(machine));
+  EXPECT_THAT(attempt.error, HasSubstr("the dump was tried"));
+}
+
+TEST_F(AttemptTest, ReportThatBeganBeforeTheDeadlineIsWaitedFor) {
+  auto machine = std::make_unique<FakeVm>();
+  machine->reactions["start_program"] = {
+      FakeVm::console("[    1.0] BUG: kernel NULL pointer dereference, address: 0000000000000106")};
+  machine->fails["dump"] = Error{Blame::kRig, "the dump was tried", ""};
+  const auto attempt = play(std::move(machine));
+  EXPECT_THAT(attempt.error, HasSubstr("the dump was tried"));
+}
+
+TEST_F(AttemptTest, LoadKilledByTheOopsIsACrashNotALoadThatFailed) {
+  auto machine = std::make_unique<FakeVm>();
+  machine->reactions["start_program"] = {
+      FakeVm::console("[    1.0] BUG: kernel NULL pointer dereference, address: 0000000000000106"),
+      FakeVm::event(EventKind::kProgramExited, 137)};
+  machine->fails["dump"] = Error{Blame::kRig, "the dump was tried", ""};
+  const auto attempt = play(std::move(machine));
+  EXPECT_THAT(attempt.error, HasSubstr("the dump was tried"));
+}
+
+TEST_F(AttemptTest, MissingDriverOfTheScenarioIsARigError) {
+  auto scenario = std::make_shared<scenario::Scenario>(*scenario_);
+  scenario->guest.drivers = {"sd-mod"};
+  cell_.scenario = scenario;
+  auto machine = std::make_unique<FakeVm>();
+  machine->guest->module_errors = {"/lib/modules/x/sd_mod.ko: Invalid module format"};
+  const auto attempt = play(std::move(machine));
+  EXPECT_EQ(attempt.outcome, Outcome::kRigError);
+  EXPECT_THAT(attempt.error, HasSubstr("sd-mod did not load"));
 }
 
 TEST_F(AttemptTest, CancellationIsNoAttempt) {
