@@ -18,7 +18,6 @@ constexpr auto kInjectTime = seconds(30);   // to send and load the module, to s
 constexpr auto kCaptureTime = seconds(60);  // and more for what the memory takes to write
 constexpr std::uint64_t kDumpSpeed = 16u << 20;          // bytes a second: a slow disk's
 constexpr auto kQuiet = std::chrono::milliseconds(100);  // a stopped guest says nothing for so long
-constexpr auto kNoWork = seconds(10);                    // without any work done, a load is stuck
 constexpr int kLoadSawDamage = 1;              // exit code of a load that found its data wrong
 constexpr std::size_t kOutputKept = 64 << 10;  // of the program's output
 
@@ -261,7 +260,7 @@ Status Run::conclude() {
         fmt::format("nothing happened for {}", human_seconds(*attempt_.seconds.crash));
     return {};
   }
-  if (work_ != 0 && Clock::now() - worked_at_ > kNoWork) {
+  if (work_ != 0 && Clock::now() - worked_at_ > options_.no_work) {
     ending_ = Ending::kHung;
     attempt_.reason = fmt::format(
         "the load did no work for {}",

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/deadline.h"
 #include "image/boot_image.h"
 #include "scenario/plan.h"
 #include "store/record.h"
@@ -31,7 +32,8 @@ struct AttemptOptions {
   std::function<Result<std::unique_ptr<vm::Vm>>(const vm::VmConfig&)> start;  // the backend's
   std::string accelerator = "auto";
   vm::DumpFormat format = vm::DumpFormat::kKdumpZlib;
-  fs::path folder;  // exists; console.log, vmcore and findings.json go here
+  fs::path folder;           // exists; console.log, vmcore and findings.json go here
+  Duration no_work{10'000};  // a load that counted work and then none for so long is stuck
   std::stop_token stop = {};
   std::function<void(const vm::VmDescription&)> on_machine = {};  // once it is started
   std::function<void(std::string_view note)> on_note = {};        // oddities worth a line

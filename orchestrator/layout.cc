@@ -7,7 +7,9 @@ namespace rig {
 namespace {
 
 bool is_root(const fs::path& folder) {
-  return fs::is_directory(folder / "scenarios") && fs::is_directory(folder / "kernels");
+  std::error_code error;
+  return fs::is_directory(folder / "scenarios", error) &&
+         fs::is_directory(folder / "kernels", error);
 }
 
 }  // namespace
@@ -21,7 +23,7 @@ Result<Layout> Layout::find() {
     if (!is_root(given)) {
       return fail(Blame::kInput, "CRASHRIG_ROOT={} holds no scenarios/ and kernels/", given);
     }
-    return Layout{fs::absolute(given), build};
+    return Layout{fs::absolute(given, error), build};
   }
   for (fs::path folder = build; folder.has_relative_path(); folder = folder.parent_path()) {
     if (is_root(folder)) return Layout{folder, build};
@@ -33,10 +35,10 @@ Result<Layout> Layout::find() {
 Result<fs::path> Layout::stress_program(const fs::path& program) const {
   const fs::path relative = program.is_absolute() ? program.lexically_relative(root) : program;
   // guest/stress/NAME is built with the rig; anything else must be an executable already.
-  for (const fs::path& candidate : {build / relative, root / relative}) {
-    if (fs::is_regular_file(candidate)) return candidate;
+  std::error_code error;
+  for (const fs::path& candidate : {build / relative, root / relative, program}) {
+    if (fs::is_regular_file(candidate, error)) return candidate;
   }
-  if (fs::is_regular_file(program)) return program;
   return fail_hint(Blame::kInput, "programs built with the rig are guest/stress/NAME",
                    "stress program {} does not exist", program.string());
 }

@@ -26,7 +26,7 @@ void append(std::vector<std::string>& words, const std::vector<std::string>& mor
 Result<Payload> prepare(const scenario::Cell& cell, const RunOptions& options,
                         publish::LiveView& view) {
   const image::FetchOptions fetch{[&](const Progress& progress) { view.step(progress); },
-                                  options.stop};
+                                  options.stop, options.refresh};
   RIG_ASSIGN(const auto spec,
              scenario::load_kernel_spec(cell.kernel, options.layout.root / "kernels"));
   Payload payload;
@@ -86,6 +86,7 @@ class Attempts {
         todo_.emplace_back(cell, attempt);
       }
     }
+    finished_.resize(todo_.size());
   }
 
   Status run() {
@@ -96,10 +97,14 @@ class Attempts {
     return std::move(first_error_);
   }
 
+  // After a run that was given up: leaves only finished attempts in the record, and counts them.
+  std::size_t keep_finished();
+  std::size_t count() const { return todo_.size(); }
+
  private:
   void work() {
     while (const auto next = take()) {
-      const Status status = run_one(*next);
+      const Status status = guarded_run_one(*next);
       const std::scoped_lock lock(mutex_);
       if (!status && first_error_) first_error_ = status;
     }
@@ -113,6 +118,15 @@ class Attempts {
   }
 
   Status run_one(unsigned index);
+
+  // An exception in one thread must not take the other attempts with it.
+  Status guarded_run_one(unsigned index) {
+    try {
+      return run_one(index);
+    } catch (const std::exception& error) {
+      return fail(Blame::kRig, "attempt {}: unexpected: {}", index + 1, error.what());
+    }
+  }
 
   // What the guests run on, told once.
   void note_machine(const vm::VmDescription& machine) {
@@ -130,6 +144,7 @@ class Attempts {
   store::RunFolder& store_;
   store::RunRecord& record_;
   std::vector<std::pair<std::size_t, unsigned>> todo_;
+  std::vector<bool> finished_;
   unsigned next_ = 0;
   Status first_error_;
   std::once_flag machine_noted_;
@@ -174,7 +189,20 @@ Status Attempts::run_one(unsigned index) {
   RIG_TRY(store_.close_attempt(cell, record_.cells[cell_index], number + 1, *attempt));
   const std::scoped_lock lock(mutex_);
   record_.cells[cell_index].attempts[number] = std::move(*attempt);
+  finished_[index] = true;
   return {};
+}
+
+std::size_t Attempts::keep_finished() {
+  std::vector<std::vector<store::Attempt>> kept(record_.cells.size());
+  for (std::size_t i = 0; i < todo_.size(); ++i) {
+    const auto [cell, number] = todo_[i];
+    if (finished_[i]) kept[cell].push_back(std::move(record_.cells[cell].attempts[number]));
+  }
+  for (std::size_t cell = 0; cell < kept.size(); ++cell) {
+    record_.cells[cell].attempts = std::move(kept[cell]);
+  }
+  return static_cast<std::size_t>(std::count(finished_.begin(), finished_.end(), true));
 }
 
 // verdict: of every cell, and of the run.
@@ -184,7 +212,8 @@ void conclude(const std::vector<scenario::Cell>& cells, store::RunRecord& record
     std::vector<verdict::Outcome> outcomes;
     for (const auto& attempt : record.cells[i].attempts) outcomes.push_back(attempt.outcome);
     record.cells[i].verdict = verdict::cell_verdict(cells[i].expectation(), outcomes);
-    record.ok = record.ok && record.cells[i].verdict == verdict::Verdict::kPass;
+    record.ok = record.ok && record.cells[i].verdict == verdict::Verdict::kPass &&
+                record.cells[i].attempts.size() == cells[i].repeat;
   }
 }
 
@@ -201,9 +230,21 @@ Result<store::RunRecord> run_cells(const std::vector<scenario::Cell>& cells,
   }
   RIG_ASSIGN(auto store, store::RunFolder::create(options.results, cells.front().scenario->name));
   record.run = store.run();
-  RIG_TRY(Attempts(cells, payloads, options, view, store, record).run());  // vm ... analyzer
-  conclude(cells, record);                                                 // verdict
-  RIG_TRY(store.finish(record));                                           // store
+  Attempts attempts(cells, payloads, options, view, store, record);
+  const Status status = attempts.run();  // vm ... analyzer
+  const std::size_t finished = status ? attempts.count() : attempts.keep_finished();
+  conclude(cells, record);  // verdict
+  if (!status && finished == 0) {
+    std::error_code ignored;
+    fs::remove_all(store.path(), ignored);
+    return tl::unexpected(status.error());
+  }
+  RIG_TRY(store.finish(record));  // store
+  if (!status) {
+    view.note(fmt::format("stopped after {} of {} attempts; their records: {}", finished,
+                          attempts.count(), store.path().string()));
+    return tl::unexpected(status.error());
+  }
   return record;
 }
 

@@ -20,6 +20,7 @@ struct RunOptions {
   std::string backend = "qemu";
   std::string accelerator = "auto";
   vm::DumpFormat format = vm::DumpFormat::kKdumpZlib;
+  bool refresh = false;    // asks the archive anew for the newest kernel
   bool keep_core = false;  // else only the cores of surprises are kept
   unsigned jobs = 1;       // attempts at once
   std::stop_token stop = {};

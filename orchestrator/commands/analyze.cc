@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // crashrig analyze CORE: the explanation of one vmcore.
-#include <fmt/format.h>
+#include <unistd.h>
 
 #include <memory>
 
 #include "analyzer/analyzer.h"
+#include "commands/output.h"
 #include "commands/verbs.h"
 
 namespace rig::commands {
@@ -15,9 +16,12 @@ struct AnalyzeArguments {
   bool json = false;
 };
 
-Result<int> analyze_core(const AnalyzeArguments& arguments) {
+Result<int> analyze_core(const AnalyzeArguments& arguments, const Context& context) {
+  // There is nothing to clean up: the first Ctrl-C ends it at once.
+  const std::stop_callback on_stop(context.stop, [] { ::_exit(kCancelled); });
   RIG_ASSIGN(const analyzer::Findings findings, analyzer::analyze(arguments.core));
-  fmt::print("{}", arguments.json ? analyzer::to_json(findings) : analyzer::to_text(findings));
+  RIG_TRY(
+      print_out(arguments.json ? analyzer::to_json(findings) + "\n" : analyzer::to_text(findings)));
   return kAsExpected;
 }
 
@@ -29,7 +33,7 @@ Action declare_analyze(CLI::App& app) {
                  "ELF or kdump-compressed vmcore, flattened or not, from QEMU, libvirt or kdump")
       ->required();
   app.add_flag("--json", arguments->json, "print everything that was found as one JSON document");
-  return [arguments](const Context&) { return analyze_core(*arguments); };
+  return [arguments](const Context& context) { return analyze_core(*arguments, context); };
 }
 
 }  // namespace rig::commands

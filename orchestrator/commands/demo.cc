@@ -7,6 +7,7 @@
 #include "analyzer/analyzer.h"
 #include "base/text.h"
 #include "commands/execute.h"
+#include "commands/output.h"
 #include "commands/verbs.h"
 
 namespace rig::commands {
@@ -27,8 +28,8 @@ Status show_proof(const Executed& executed) {
       if (attempt.core.empty()) continue;
       const fs::path core = executed.folder / attempt.core;
       RIG_ASSIGN(const analyzer::Findings findings, analyzer::analyze(core));
-      fmt::print("\n$ build/crashrig analyze {}\n\n{}", core.string(), analyzer::to_text(findings));
-      return {};
+      return print_out(fmt::format("\n$ build/crashrig analyze {}\n\n{}\n", core.string(),
+                                   analyzer::to_text(findings)));
     }
   }
   return {};
@@ -41,21 +42,19 @@ Result<int> run_demo(const ExecuteArguments& arguments, const Context& context) 
   selection.arch = {"x86_64"};
   selection.repeat = 1;
   RIG_ASSIGN(const auto cells, select_cells(layout, {"late-completion"}, selection));
-  if (!arguments.json) fmt::print("{}", kStory);
-  std::fflush(stdout);
+  if (!arguments.json) RIG_TRY(print_out(kStory));
   RIG_ASSIGN(const Executed executed, execute(layout, cells, arguments, context));
-  if (arguments.json) return report(executed, true, context);
+  if (arguments.json) return report(executed, true);
 
   RIG_TRY(show_proof(executed));
-  fmt::print("\n");
-  const int exit = report(executed, false, context);
+  RIG_ASSIGN(const int exit, report(executed, false));
   if (exit == kAsExpected) {
-    fmt::print(
+    RIG_TRY(print_out(fmt::format(
         "\nThe faulty driver brought the crash back, and its vmcore proves that it is that crash:\n"
         "0x106 lies 0x2c8 into a 1024-byte object, where the packet's frag_list is. The fixed\n"
         "driver ran the same load to its end. It took {}.\n\n"
         "Next: ./rig run late-completion --repeat 5; docs/SCENARIOS.md to write your own\n",
-        human_seconds(watch.seconds()));
+        human_seconds(watch.seconds()))));
   }
   return exit;
 }

@@ -6,46 +6,72 @@
 
 #include <algorithm>
 #include <iostream>
-#include <map>
 
 #include "base/text.h"
+#include "commands/output.h"
 #include "oops/report.h"
 #include "pipeline.h"
 #include "publish/live_view.h"
 #include "publish/run_json.h"
 #include "publish/run_text.h"
+#include "scenario/kernel_spec.h"
 
 namespace rig::commands {
 namespace {
 
-const std::map<std::string, vm::DumpFormat> kFormats = {
-    {"kdump-zlib", vm::DumpFormat::kKdumpZlib},
-    {"kdump-lzo", vm::DumpFormat::kKdumpLzo},
-    {"kdump-snappy", vm::DumpFormat::kKdumpSnappy},
-    {"elf", vm::DumpFormat::kElf},
+struct NamedFormat {
+  std::string_view name;
+  vm::DumpFormat format;
 };
+constexpr NamedFormat kFormats[] = {{"kdump-zlib", vm::DumpFormat::kKdumpZlib},
+                                    {"kdump-lzo", vm::DumpFormat::kKdumpLzo},
+                                    {"kdump-snappy", vm::DumpFormat::kKdumpSnappy},
+                                    {"elf", vm::DumpFormat::kElf}};
 
+Result<vm::DumpFormat> parse_format(const std::string& name) {
+  std::vector<std::string> names;
+  for (const NamedFormat& each : kFormats) {
+    if (each.name == name) return each.format;
+    names.emplace_back(each.name);
+  }
+  return fail(Blame::kInput, "--format: unknown format '{}'{}", name, suggest(name, names));
+}
+
+// The folder's *.yaml, sorted; of a folder that cannot be read, nothing.
 std::vector<fs::path> yaml_files(const fs::path& folder) {
   std::vector<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    if (entry.path().extension() == ".yaml") files.push_back(entry.path());
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    if (entry->path().extension() == ".yaml") files.push_back(entry->path());
   }
   std::sort(files.begin(), files.end());
   return files;
 }
 
 Result<std::vector<fs::path>> scenario_files(const Layout& layout, const std::string& name) {
-  if (fs::is_directory(name)) {
+  std::error_code error;
+  if (fs::is_directory(name, error)) {
     auto files = yaml_files(name);
-    if (files.empty()) return fail(Blame::kInput, "{} holds no scenario (*.yaml)", name);
+    if (files.empty())
+      return fail(Blame::kInput, "{} holds no scenario (*.yaml) that can be read", name);
     return files;
   }
-  if (fs::exists(name)) return std::vector<fs::path>{name};
+  if (fs::exists(name, error)) return std::vector<fs::path>{name};
   const fs::path known = layout.root / "scenarios" / (name + ".yaml");
-  if (fs::exists(known)) return std::vector<fs::path>{known};
+  if (fs::exists(known, error)) return std::vector<fs::path>{known};
   std::vector<std::string> names;
   for (const fs::path& file : yaml_files(layout.root / "scenarios")) names.push_back(file.stem());
   return fail(Blame::kInput, "no scenario file or name '{}'{}", name, suggest(name, names));
+}
+
+// A wrong --results is told before anything is fetched or built.
+Status check_writable(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) return fail(Blame::kInput, "--results {}: {}", folder.string(), error.message());
+  if (::access(folder.c_str(), W_OK | X_OK) == 0) return {};
+  return fail_errno(errno, fmt::format("--results {}", folder.string()), Blame::kInput);
 }
 
 // Relative to where the user is, when it lies below.
@@ -63,10 +89,12 @@ void add_execute_options(CLI::App& app, ExecuteArguments& arguments) {
   app.add_option("--accel", arguments.accelerator,
                  "auto (KVM where it is proven to work, else TCG), kvm or tcg")
       ->check(CLI::IsMember({"auto", "kvm", "tcg"}));
-  app.add_option("--format", arguments.format, "of cores: kdump-zlib, kdump-lzo, kdump-snappy, elf")
-      ->transform(CLI::CheckedTransformer(kFormats).description(""));
+  app.add_option("--format", arguments.format,
+                 "of cores: kdump-zlib, kdump-lzo, kdump-snappy (where QEMU has them) or elf");
   app.add_flag("--keep-core", arguments.keep_core,
                "keep every core, not only those of unexpected outcomes");
+  app.add_flag("--refresh", arguments.refresh,
+               "ask the archive anew for the newest kernel (apt-get update, as root)");
   app.add_flag("--json", arguments.json, "print the record as one JSON document");
 }
 
@@ -84,6 +112,9 @@ Result<std::vector<scenario::Cell>> select_cells(const Layout& layout,
       RIG_ASSIGN(
           auto planned,
           scenario::plan(std::make_shared<const scenario::Scenario>(std::move(loaded)), selection));
+      for (const scenario::Cell& cell : planned) {
+        RIG_TRY(scenario::load_kernel_spec(cell.kernel, layout.root / "kernels"));
+      }
       std::move(planned.begin(), planned.end(), std::back_inserter(cells));
     }
   }
@@ -96,26 +127,23 @@ Result<Executed> execute(const Layout& layout, const std::vector<scenario::Cell>
   options.layout = layout;
   options.results =
       arguments.results.empty() ? layout.root / "results" : fs::path(arguments.results);
-  options.backend = arguments.backend;
+  RIG_TRY(check_writable(options.results));
   options.accelerator = arguments.accelerator;
-  options.format = arguments.format;
+  RIG_ASSIGN(options.format, parse_format(arguments.format));
+  options.refresh = arguments.refresh;
   options.keep_core = arguments.keep_core;
   options.jobs = arguments.jobs;
   options.stop = context.stop;
-  const bool terminal = ::isatty(STDERR_FILENO) != 0;
-  publish::LiveView view(std::cerr, {.terminal = terminal, .colour = terminal});
+  publish::LiveView view(std::cerr, {.terminal = draws(stderr), .colour = colours(stderr)});
   RIG_ASSIGN(store::RunRecord record, run_cells(cells, options, view));
   const fs::path folder = as_seen_from_here(options.results / record.run);
   return Executed{std::move(record), folder};
 }
 
-int report(const Executed& executed, bool json, const Context& context) {
-  if (json) {
-    fmt::print("{}\n", publish::run_json(executed.record, executed.folder));
-  } else {
-    fmt::print("{}", publish::run_text(executed.record,
-                                       {.folder = executed.folder, .colour = context.terminal}));
-  }
+Result<int> report(const Executed& executed, bool json) {
+  const publish::TextOptions options{.folder = executed.folder, .colour = colours(stdout)};
+  RIG_TRY(print_out(json ? publish::run_json(executed.record, executed.folder) + "\n"
+                         : publish::run_text(executed.record, options)));
   int exit = kAsExpected;
   for (const auto& cell : executed.record.cells) {
     if (cell.verdict == verdict::Verdict::kError) return kRigFault;

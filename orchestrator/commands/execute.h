@@ -10,17 +10,16 @@
 #include "layout.h"
 #include "scenario/plan.h"
 #include "store/record.h"
-#include "vm/vm.h"
 
 namespace rig::commands {
 
 struct ExecuteArguments {
   std::string results;  // empty: results/ of the repository
-  std::string backend = "qemu";
   std::string accelerator = "auto";
-  vm::DumpFormat format = vm::DumpFormat::kKdumpZlib;
+  std::string format = "kdump-zlib";  // of cores
   unsigned jobs = 1;
   bool keep_core = false;
+  bool refresh = false;  // of the archive's list of packages
   bool json = false;
 };
 
@@ -41,6 +40,6 @@ Result<Executed> execute(const Layout& layout, const std::vector<scenario::Cell>
                          const ExecuteArguments& arguments, const Context& context);
 
 // Prints the table or the JSON document; returns the exit code that the verdicts ask for.
-int report(const Executed& executed, bool json, const Context& context);
+Result<int> report(const Executed& executed, bool json);
 
 }  // namespace rig::commands

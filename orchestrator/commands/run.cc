@@ -2,10 +2,13 @@
 // crashrig run SCENARIO...: runs the cells of scenarios and judges what happened.
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
 #include <memory>
 
 #include "commands/execute.h"
+#include "commands/output.h"
 #include "commands/verbs.h"
 #include "scenario/plan.h"
 
@@ -20,11 +23,26 @@ struct RunArguments {
   ExecuteArguments execute;
 };
 
-void print_cells(const std::vector<scenario::Cell>& cells) {
-  for (const scenario::Cell& cell : cells) {
-    fmt::print("{}  x{}  cmdline: {}\n", cell.name(), cell.repeat, fmt::join(cell.cmdline(), " "));
+Status print_cells(const std::vector<scenario::Cell>& cells, bool json) {
+  if (json) {
+    boost::json::array list;
+    for (const scenario::Cell& cell : cells) {
+      list.push_back({{"scenario", cell.scenario->name},
+                      {"arch", to_string(cell.arch)},
+                      {"kernel", cell.kernel},
+                      {"detector", cell.detector.name},
+                      {"variant", cell.variant.name},
+                      {"repeat", cell.repeat},
+                      {"cmdline", fmt::format("{}", fmt::join(cell.cmdline(), " "))}});
+    }
+    return print_out(boost::json::serialize(boost::json::object{{"cells", list}}) + "\n");
   }
-  fmt::print("{} cells\n", cells.size());
+  std::string text;
+  for (const scenario::Cell& cell : cells) {
+    text += fmt::format("{}  x{}  cmdline: {}\n", cell.name(), cell.repeat,
+                        fmt::join(cell.cmdline(), " "));
+  }
+  return print_out(text + fmt::format("{} cell{}\n", cells.size(), cells.size() == 1 ? "" : "s"));
 }
 
 Result<int> run_scenarios(RunArguments arguments, const Context& context) {
@@ -32,11 +50,11 @@ Result<int> run_scenarios(RunArguments arguments, const Context& context) {
   if (arguments.repeat != 0) arguments.selection.repeat = arguments.repeat;
   RIG_ASSIGN(const auto cells, select_cells(layout, arguments.scenarios, arguments.selection));
   if (arguments.dry_run) {
-    print_cells(cells);
+    RIG_TRY(print_cells(cells, arguments.execute.json));
     return kAsExpected;
   }
   RIG_ASSIGN(const Executed executed, execute(layout, cells, arguments.execute, context));
-  return report(executed, arguments.execute.json, context);
+  return report(executed, arguments.execute.json);
 }
 
 }  // namespace
@@ -47,7 +65,7 @@ Action declare_run(CLI::App& app) {
                  "scenario files, folders of them, or names in scenarios/")
       ->required();
   const auto narrow = [&](const char* option, std::vector<std::string>& target, const char* what) {
-    app.add_option(option, target, what)->delimiter(',');
+    app.add_option(option, target, what)->delimiter(',')->allow_extra_args(false);
   };
   narrow("--arch", arguments->selection.arch, "only these architectures (a,b)");
   narrow("--kernel", arguments->selection.kernel,

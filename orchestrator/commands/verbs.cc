@@ -35,6 +35,15 @@ void complain(const Error& error) {
   if (!error.hint.empty()) fmt::print(stderr, "  next: {}\n", error.hint);
 }
 
+// The last line of defence: what no room expected is the rig's fault, and is told.
+Result<int> guarded(const Action& action, const Context& context) {
+  try {
+    return action(context);
+  } catch (const std::exception& error) {
+    return fail_hint(Blame::kRig, "please report this", "unexpected: {}", error.what());
+  }
+}
+
 }  // namespace
 
 int dispatch(int argc, char** argv, const Context& context) {
@@ -58,7 +67,7 @@ int dispatch(int argc, char** argv, const Context& context) {
   }
   for (const auto& [sub, action] : actions) {
     if (!sub->parsed()) continue;
-    const Result<int> result = action(context);
+    const Result<int> result = guarded(action, context);
     if (result) return *result;
     complain(result.error());
     return exit_code(result.error());

@@ -20,8 +20,7 @@ enum Exit : int {
 };
 
 struct Context {
-  std::stop_token stop;   // fires on Ctrl-C, SIGTERM and SIGHUP
-  bool terminal = false;  // stdout is one: colours and live views are welcome
+  std::stop_token stop;  // fires on Ctrl-C, SIGTERM and SIGHUP
 };
 
 // Declares its options on `app` and returns what to do once they are parsed.

@@ -3,8 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <boost/json/serialize.hpp>
+#include <boost/json/parse.hpp>
 
+#include "base/text.h"
 #include "e2e/rig_process.h"
 
 namespace rig::e2e {
@@ -15,6 +16,19 @@ using testing::IsEmpty;
 
 std::string text(const boost::json::value& value) {
   return std::string(value.as_string());
+}
+
+// The crash of the report, established from memory: where it was, and what lies where.
+void expect_proof(const boost::json::value& findings) {
+  EXPECT_EQ(text(findings.at("exception").at("at").at("function")), "skb_release_data");
+  EXPECT_EQ(text(findings.at("exception").at("address")), "0x106");
+  bool found = false;
+  for (const auto& pointer : findings.at("pointers").as_array()) {
+    const auto* object = pointer.at("object").if_object();
+    if (object == nullptr || text(object->at("cache")) != "kmalloc-1k") continue;
+    found = found || text(object->at("content")).substr(0x2c8 * 2, 8) == "06010000";
+  }
+  EXPECT_TRUE(found) << "no kmalloc-1k object holds 0x106 at 0x2c8";
 }
 
 TEST(LateCompletion, FaultyIsProvenFromTheCoreAndFixedSurvives) {
@@ -43,8 +57,7 @@ TEST(LateCompletion, FaultyIsProvenFromTheCoreAndFixedSurvives) {
   fs::copy_file(core, elsewhere);
   const auto analyzed = bench.crashrig({"analyze", "--json", elsewhere.string()});
   ASSERT_EQ(analyzed.exit_code, 0) << analyzed.err;
-  const std::string findings = boost::json::serialize(analyzed.json());
-  EXPECT_THAT(findings, HasSubstr("kmalloc-1k"));
+  expect_proof(analyzed.json());
   const auto told = bench.crashrig({"analyze", elsewhere.string()});
   EXPECT_THAT(told.out, HasSubstr("skb_release_data"));
   EXPECT_THAT(told.out, HasSubstr("0x106"));
@@ -71,7 +84,11 @@ TEST(LateCompletion, ElfCoreOfARelocatedKernelGivesTheSameProof) {
             "ELF");
   const auto findings = read_file(text(faulty.at("findings")));
   ASSERT_TRUE(findings);
-  EXPECT_THAT(*findings, HasSubstr("kaslr_offset"));
+  const auto parsed = boost::json::parse(*findings);
+  expect_proof(parsed);
+  const auto offset = parse_u64(text(parsed.at("core").at("kaslr_offset")));
+  ASSERT_TRUE(offset);
+  EXPECT_NE(*offset, 0u);
 }
 
 TEST(LateCompletion, AnotherValueIsAnotherCrashAndTheOutputShowsBothValues) {
@@ -83,6 +100,25 @@ TEST(LateCompletion, AnotherValueIsAnotherCrashAndTheOutputShowsBothValues) {
   EXPECT_THAT(ended.out, HasSubstr("fail"));
   EXPECT_THAT(ended.out, HasSubstr("0x106"));
   EXPECT_THAT(ended.out, HasSubstr("0x1a6"));
+}
+
+TEST(LateCompletion, AttemptsAtOnceAreAllJudgedAndExpectedCoresAreNotKept) {
+  Bench bench;
+  const auto ended = bench.crashrig(
+      {"run", "late-completion", "--variant", "faulty", "--repeat", "4", "-j", "2", "--json"});
+  ASSERT_EQ(ended.exit_code, 0) << ended.out << ended.err;
+  const auto document = ended.json();
+  const auto& attempts = cell_of(document, "faulty").at("attempts").as_array();
+  ASSERT_EQ(attempts.size(), 4u);
+  for (const auto& attempt : attempts) {
+    EXPECT_EQ(text(attempt.at("outcome")), "expected-crash");
+    EXPECT_TRUE(attempt.at("core").is_null());
+    EXPECT_TRUE(fs::exists(text(attempt.at("findings"))));
+  }
+  for (const auto& entry : fs::recursive_directory_iterator(bench.results())) {
+    EXPECT_NE(entry.path().filename(), "vmcore");
+  }
+  EXPECT_THAT(bench.leftover_processes(), IsEmpty());
 }
 
 TEST(LateCompletion, DryRunNamesTheCellsAndStartsNothing) {

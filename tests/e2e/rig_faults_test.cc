@@ -26,7 +26,7 @@ void expect_rig_error(const Bench& bench, const Bench::Ended& ended, const std::
   EXPECT_THAT(bench.leftover_temporary_files(), IsEmpty());
 }
 
-// Kills what holds `text` in its command line as soon as the output mentions `phase`.
+// Acts once, as soon as the output mentions `phase`.
 Bench::OnLine when(std::string phase, std::function<void(int pid)> act) {
   auto done = std::make_shared<bool>(false);
   return [=](int pid, std::string_view line) {
@@ -54,7 +54,7 @@ TEST(RigFaults, MissingQemuNamesThePackage) {
 TEST(RigFaults, QemuKilledWhileTheLoadRunsIsARigError) {
   Bench bench;
   const auto kill_qemu = [&](int) {
-    const int qemu = bench.find_process("qemu-system");
+    const int qemu = bench.find_process("/usr/bin/qemu-system");
     ASSERT_NE(qemu, 0);
     ::kill(qemu, SIGKILL);
   };

@@ -63,7 +63,7 @@ Bench::Ended Bench::crashrig(std::vector<std::string> args, const OnLine& on_lin
   RunOptions options;
   options.deadline = Deadline::after(std::chrono::minutes(5));
   if (on_line) {
-    options.on_line = [&](std::string_view line) { on_line(find_process("crashrig"), line); };
+    options.on_line = [&](std::string_view line) { on_line(find_process(kProgram), line); };
   }
   const auto done = run({kProgram, args, {}, environment_}, options);
   if (!done) {
@@ -110,7 +110,7 @@ std::vector<std::string> Bench::leftover_temporary_files() const {
 
 int Bench::find_process(std::string_view text) const {
   for (const auto& [pid, command] : marked_processes(mark_)) {
-    if (command.find(text) != std::string::npos && pid != ::getpid()) return pid;
+    if (command.starts_with(text)) return pid;
   }
   return 0;
 }

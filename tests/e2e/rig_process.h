@@ -42,7 +42,7 @@ class Bench {
   std::vector<std::string> leftover_processes() const;
   std::vector<std::string> leftover_temporary_files() const;
 
-  // The pid of a process that this bench started whose command line holds `text`, or 0.
+  // The pid of a process that this bench started whose command line begins with `text`, or 0.
   int find_process(std::string_view text) const;
 
  private:

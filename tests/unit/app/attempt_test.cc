@@ -42,6 +42,7 @@ class AttemptTest : public testing::Test {
     AttemptOptions options;
     options.folder = folder_.path();
     options.stop = stop_.get_token();
+    options.no_work = std::chrono::milliseconds(500);
     options.start = [&](const vm::VmConfig&) -> Result<std::unique_ptr<vm::Vm>> {
       return std::unique_ptr<vm::Vm>(std::move(machine));
     };
@@ -153,9 +154,6 @@ TEST_F(AttemptTest, LoadStillBusyAtTheDeadlineIsTheRigsFault) {
 }
 
 TEST_F(AttemptTest, LoadThatCountedWorkAndStoppedHangsTheGuest) {
-  auto scenario = std::make_shared<scenario::Scenario>(*scenario_);
-  scenario->timeouts.crash = std::chrono::milliseconds(12'000);
-  cell_.scenario = scenario;
   auto machine = std::make_unique<FakeVm>();
   vm::Event worked = FakeVm::event(EventKind::kHeartbeat);
   worked.work = 7;
