@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // An initialiser for Boost.Process v2: the child dies with us, whatever kills us, and leads a
 // process group of its own, so that a terminal's Ctrl-C reaches us only and we end it in order.
-// The kernel sends the signal when the *thread* that forked ends: keep that thread alive.
+// The kernel sends the signal when the *thread* that forked ends: keep that thread alive. It gets
+// nothing else of ours: no descriptors but those named, no ignored signals, the usual umask.
 #pragma once
 
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <boost/process/v2/error.hpp>
@@ -28,14 +31,37 @@ struct ChildGuard {
   // Runs in the child between fork and exec: async-signal-safe calls only.
   template <typename Launcher, typename Path>
   boost::process::v2::error_code on_exec_setup(Launcher&, const Path&, const char* const*&) {
-    sigset_t none;
-    ::sigemptyset(&none);
-    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    reset_signals();
+    ::umask(022);  // libarchive sets it to 0 for a moment, in whatever thread unpacks
     ::setpgid(0, 0);
+    // Boost closes only what is above the highest of `inherit`; the rest goes with the exec.
+    ::syscall(SYS_close_range, 3u, ~0u, kCloseOnExec);
     for (const int fd : inherit) ::fcntl(fd, F_SETFD, 0);  // opened with O_CLOEXEC, as all of ours
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(127);  // we died before the line above took effect
     return {};
+  }
+
+  // In the child still: Boost would go through exit(), and flush what our buffers hold twice.
+  template <typename... Anything>
+  void on_exec_error(Anything&&...) {
+    ::_exit(127);
+  }
+
+ private:
+  static constexpr unsigned kCloseOnExec = 1u << 2;  // CLOSE_RANGE_CLOEXEC, Linux 5.11
+
+  static void reset_signals() {
+    struct sigaction action {};
+    for (int number = 1; number < NSIG; ++number) {
+      if (::sigaction(number, nullptr, &action) != 0 || action.sa_handler != SIG_IGN) continue;
+      action = {};
+      action.sa_handler = SIG_DFL;
+      ::sigaction(number, &action, nullptr);
+    }
+    sigset_t none;
+    ::sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
   }
 };
 

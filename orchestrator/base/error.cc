@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/error.h"
 
+#include <cerrno>
 #include <cstring>
 
 namespace rig {
@@ -29,7 +30,10 @@ tl::unexpected<Error> wrap(std::string_view place, Error error) {
 }
 
 tl::unexpected<Error> fail_errno(int error_number, std::string_view what, Blame blame) {
-  return fail(blame, "{}: {}", what, std::strerror(error_number));
+  const bool exhausted = error_number == EMFILE || error_number == ENFILE;
+  return fail_hint(exhausted ? Blame::kRig : blame,
+                   exhausted ? "raise `ulimit -n` or run fewer machines at once (-j)" : "",
+                   "{}: {}", what, std::strerror(error_number));
 }
 
 }  // namespace rig

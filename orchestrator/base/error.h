@@ -54,7 +54,8 @@ tl::unexpected<Error> fail_hint(Blame blame, std::string hint, fmt::format_strin
 // Passes an error on with the place put before it: "kernels/x.yaml: " + what.
 tl::unexpected<Error> wrap(std::string_view place, Error error);
 
-// A system call's failure: "cannot open /x: No such file or directory". Blame defaults to the rig.
+// A system call's failure: "cannot open /x: No such file or directory". Blame defaults to the rig,
+// and is the rig's in any case, with a hint, when this process or machine ran out of descriptors.
 tl::unexpected<Error> fail_errno(int error_number, std::string_view what,
                                  Blame blame = Blame::kRig);
 

@@ -39,8 +39,9 @@ struct Completed {
   bool ok() const { return exit_code == 0; }
 };
 
-// Errors: program not found, could not start, deadline passed, cancelled (the program and its
-// children are killed). A non-zero exit is not an error here.
+// Errors: program not found, could not start, deadline passed, cancelled. A non-zero exit is not an
+// error here. However it ends, its process group is killed with it; output that a daemon of another
+// group holds open is waited for a second at most.
 Result<Completed> run(const Command& command, const RunOptions& options = {});
 
 // The same, but a non-zero exit is an error that quotes the end of the program's own message.
