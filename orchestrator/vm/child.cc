@@ -5,12 +5,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <boost/process/v2/process.hpp>
-#include <boost/process/v2/stdio.hpp>
 #include <cerrno>
 #include <cstring>
 
-#include "base/child_guard.h"
+#include "base/launch.h"
 #include "vm/loop_impl.h"
 
 namespace rig::vm {
@@ -35,30 +33,22 @@ struct Child::State {
 
 Result<std::unique_ptr<Child>> Child::start(Loop& loop, const Command& command,
                                             std::vector<int> inherit) {
-  RIG_ASSIGN(const fs::path program, find_program(command.program, {}));
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "cannot create a pipe");
   UniqueFd reading(ends[0]);
   const UniqueFd writing(ends[1]);
 
-  error_code error;
-  process::posix::default_launcher launcher;
-  auto child =
-      launcher(loop.impl().context.get_executor(), error, boost::filesystem::path(program.string()),
-               command.args, process::process_stdio{nullptr, writing.get(), writing.get()},
-               ChildGuard{std::move(inherit)});
-  if (error) {
-    return fail(Blame::kRig, "cannot run {}: {}", program.string(), error.message());
-  }
+  RIG_ASSIGN(auto child,
+             launch(loop.impl().context, command,
+                    {.out = writing.get(), .err = writing.get(), .inherit = std::move(inherit)}));
   auto state = std::make_shared<State>(loop, std::move(child));
   State* raw = state.get();
-  state->stream = std::make_unique<Channel>(
-      loop, std::move(reading), Channel::Handlers{.on_bytes = [raw](std::string_view bytes) {
-        raw->output += bytes;
-        if (raw->output.size() > kKeptOutput) {
-          raw->output.erase(0, raw->output.size() - kKeptOutput);
-        }
-      }});
+  RIG_ASSIGN(state->stream,
+             Channel::create(loop, std::move(reading), {.on_bytes = [raw](std::string_view bytes) {
+                               raw->output += bytes;
+                               if (raw->output.size() <= kKeptOutput) return;
+                               raw->output.erase(0, raw->output.size() - kKeptOutput);
+                             }}));
   // The wait refers to the process object: it must keep it.
   state->child.async_wait([self = state](error_code, int) {
     self->exited = true;

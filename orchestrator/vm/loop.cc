@@ -19,7 +19,16 @@ namespace rig::vm {
 namespace asio = boost::asio;
 using boost::system::error_code;
 
-Loop::Loop() : impl_(std::make_unique<Impl>()) {}
+Result<Loop> Loop::create() {
+  try {
+    return Loop(std::make_unique<Impl>());
+  } catch (const boost::system::system_error& error) {  // its own descriptors
+    return fail_errno(error.code().value(), "cannot create an event loop");
+  }
+}
+
+Loop::Loop(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Loop::Loop(Loop&&) noexcept = default;
 Loop::~Loop() = default;
 
 Loop::Woke Loop::run_until(const std::function<bool()>& condition, Deadline deadline,
@@ -130,11 +139,17 @@ struct Channel::State : std::enable_shared_from_this<Channel::State> {
   bool ended = false;
 };
 
-Channel::Channel(Loop& loop, UniqueFd fd, Handlers handlers, std::size_t read_size) {
+Result<std::unique_ptr<Channel>> Channel::create(Loop& loop, UniqueFd fd, Handlers handlers,
+                                                 std::size_t read_size) {
   ::fcntl(fd.get(), F_SETFL, ::fcntl(fd.get(), F_GETFL) | O_NONBLOCK);
-  state_ = std::make_shared<State>(loop, fd.get(), std::move(handlers), read_size);
-  fd.release();
-  state_->wait_to_read();
+  try {
+    auto state = std::make_shared<State>(loop, fd.get(), std::move(handlers), read_size);
+    fd.release();
+    state->wait_to_read();
+    return std::make_unique<Channel>(std::move(state));
+  } catch (const boost::system::system_error& error) {  // the kernel does not watch this one
+    return fail_errno(error.code().value(), "cannot wait for a channel");
+  }
 }
 
 Channel::~Channel() {

@@ -17,7 +17,8 @@ namespace rig::vm {
 
 class Loop {
  public:
-  Loop();
+  static Result<Loop> create();  // fails when descriptors run out
+  Loop(Loop&&) noexcept;         // before anything is on it
   ~Loop();
 
   enum class Woke { kCondition, kDeadline, kCancelled };
@@ -31,6 +32,7 @@ class Loop {
   Impl& impl() { return *impl_; }
 
  private:
+  explicit Loop(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 
@@ -43,7 +45,8 @@ class Channel {
   };
 
   // Takes `fd` and makes it non-blocking. The loop must outlive the channel.
-  Channel(Loop& loop, UniqueFd fd, Handlers handlers, std::size_t read_size = 64 << 10);
+  static Result<std::unique_ptr<Channel>> create(Loop& loop, UniqueFd fd, Handlers handlers,
+                                                 std::size_t read_size = 64 << 10);
   ~Channel();  // no handler is called any more
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
@@ -59,6 +62,7 @@ class Channel {
   bool ended() const;
 
   struct State;
+  explicit Channel(std::shared_ptr<State> state) : state_(std::move(state)) {}
 
  private:
   std::shared_ptr<State> state_;

@@ -55,12 +55,16 @@ bool QmpEvent::flag(std::string_view key) const {
   return flag != nullptr && *flag;
 }
 
-Qmp::Qmp(Loop& loop, UniqueFd socket, std::function<void(const QmpEvent&)> on_event)
-    : loop_(loop),
-      on_event_(std::move(on_event)),
-      channel_(loop, std::move(socket),
-               {.on_bytes = [this](std::string_view bytes) { feed(bytes); },
-                .on_end = [this] { break_off("connection closed"); }}) {}
+Result<std::unique_ptr<Qmp>> Qmp::create(Loop& loop, UniqueFd socket,
+                                         std::function<void(const QmpEvent&)> on_event) {
+  std::unique_ptr<Qmp> qmp(new Qmp(loop, std::move(on_event)));
+  RIG_ASSIGN(
+      qmp->channel_,
+      Channel::create(loop, std::move(socket),
+                      {.on_bytes = [raw = qmp.get()](auto bytes) { raw->feed(bytes); },
+                       .on_end = [raw = qmp.get()] { raw->break_off("connection closed"); }}));
+  return qmp;
+}
 
 Result<std::string> Qmp::connect(Deadline deadline, const std::stop_token& stop) {
   switch (loop_.run_until([&] { return version_ || broken_; }, deadline, stop)) {
@@ -100,7 +104,7 @@ void Qmp::send(std::string_view command, json::object arguments,
   json::object message{{"execute", command}, {"id", id}};
   if (!arguments.empty()) message["arguments"] = std::move(arguments);
   pending_.emplace(id, Pending{std::string(command), std::move(on_reply)});
-  channel_.write(json::serialize(message) + "\n", fd);
+  channel_->write(json::serialize(message) + "\n", fd);
 }
 
 void Qmp::feed(std::string_view bytes) {

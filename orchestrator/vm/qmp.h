@@ -26,7 +26,8 @@ class Qmp {
   using Reply = Result<boost::json::value>;
   static constexpr std::size_t kMaxLine = std::size_t{4} << 20;
 
-  Qmp(Loop& loop, UniqueFd socket, std::function<void(const QmpEvent&)> on_event);
+  static Result<std::unique_ptr<Qmp>> create(Loop& loop, UniqueFd socket,
+                                             std::function<void(const QmpEvent&)> on_event);
 
   // Waits for the greeting and leaves negotiation mode: events come from then on. Returns QEMU's
   // version with its package: "7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)".
@@ -41,7 +42,7 @@ class Qmp {
   void send(std::string_view command, boost::json::object arguments,
             std::function<void(Reply)> on_reply, std::optional<int> fd = {});
 
-  void drain() { channel_.drain(); }
+  void drain() { channel_->drain(); }
   bool broken() const { return broken_.has_value(); }
 
  private:
@@ -49,6 +50,9 @@ class Qmp {
     std::string command;
     std::function<void(Reply)> on_reply;
   };
+
+  Qmp(Loop& loop, std::function<void(const QmpEvent&)> on_event)
+      : loop_(loop), on_event_(std::move(on_event)) {}
 
   void feed(std::string_view bytes);
   void on_line(std::string_view line);
@@ -63,7 +67,7 @@ class Qmp {
   std::optional<std::string> broken_;
   std::map<std::uint64_t, Pending> pending_;
   std::uint64_t next_id_ = 1;
-  Channel channel_;  // last: its handlers use the rest
+  std::unique_ptr<Channel> channel_;  // last: its handlers use the rest
 };
 
 }  // namespace rig::vm

@@ -83,19 +83,19 @@ Result<std::unique_ptr<DumpReceiver>> DumpReceiver::create(Loop& loop, int file)
   UniqueFd reading(ends[0]);
   UniqueFd writing(ends[1]);
   ::fcntl(writing.get(), F_SETPIPE_SZ, kPipeSize);  // a smaller one is only slower
-  return std::unique_ptr<DumpReceiver>(
-      new DumpReceiver(loop, file, std::move(reading), std::move(writing)));
+  std::unique_ptr<DumpReceiver> receiver(new DumpReceiver(file, std::move(writing)));
+  RIG_ASSIGN(receiver->pipe_,
+             Channel::create(loop, std::move(reading),
+                             {.on_bytes = [raw = receiver.get()](auto bytes) { raw->feed(bytes); },
+                              .on_end = [raw = receiver.get()] { raw->ended_ = true; }},
+                             kPipeSize));
+  return receiver;
 }
 
-DumpReceiver::DumpReceiver(Loop& loop, int file, UniqueFd reading_end, UniqueFd writing_end)
+DumpReceiver::DumpReceiver(int file, UniqueFd writing_end)
     : file_(file),
       writing_end_(std::move(writing_end)),
-      decoder_([this](std::uint64_t offset, ByteView bytes) { return store(offset, bytes); }),
-      pipe_(std::make_unique<Channel>(
-          loop, std::move(reading_end),
-          Channel::Handlers{.on_bytes = [this](std::string_view bytes) { feed(bytes); },
-                            .on_end = [this] { ended_ = true; }},
-          kPipeSize)) {}
+      decoder_([this](std::uint64_t offset, ByteView bytes) { return store(offset, bytes); }) {}
 
 void DumpReceiver::feed(std::string_view bytes) {
   if (write_error_ != 0 || failed_) return;

@@ -52,7 +52,7 @@ class DumpReceiver {
   std::uint64_t written() const { return written_; }
 
  private:
-  DumpReceiver(Loop& loop, int file, UniqueFd reading_end, UniqueFd writing_end);
+  DumpReceiver(int file, UniqueFd writing_end);
   void feed(std::string_view bytes);
   Status store(std::uint64_t offset, ByteView bytes);
 

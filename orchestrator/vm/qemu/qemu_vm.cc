@@ -71,7 +71,12 @@ Result<std::unique_ptr<Vm>> start_qemu(const VmConfig& config) {
   return QemuVm::start(config, *machine, program, std::move(accelerator));
 }
 
-QemuVm::QemuVm(const VmConfig& config) : config_(config) {
+Result<std::unique_ptr<QemuVm>> QemuVm::create(const VmConfig& config) {
+  RIG_ASSIGN(Loop loop, Loop::create());
+  return std::unique_ptr<QemuVm>(new QemuVm(config, std::move(loop)));
+}
+
+QemuVm::QemuVm(const VmConfig& config, Loop loop) : config_(config), loop_(std::move(loop)) {
   agent_ = std::make_unique<AgentChannel>(AgentChannel::Outlets{
       .send = [this](std::string bytes) { agent_wire_->write(std::move(bytes)); },
       .on_event = [this](Event event) { push(std::move(event)); }});
@@ -79,7 +84,7 @@ QemuVm::QemuVm(const VmConfig& config) : config_(config) {
 
 Result<std::unique_ptr<Vm>> QemuVm::start(const VmConfig& config, const Machine& machine,
                                           const fs::path& program, Accelerator accelerator) {
-  std::unique_ptr<QemuVm> vm(new QemuVm(config));
+  RIG_ASSIGN(std::unique_ptr<QemuVm> vm, create(config));
   vm->description_ = {.backend = "qemu",
                       .backend_version = {},
                       .accelerator = accelerator.name,
@@ -90,7 +95,7 @@ Result<std::unique_ptr<Vm>> QemuVm::start(const VmConfig& config, const Machine&
 }
 
 Result<std::unique_ptr<Vm>> QemuVm::attach(const VmConfig& config, Wires wires) {
-  std::unique_ptr<QemuVm> vm(new QemuVm(config));
+  RIG_ASSIGN(std::unique_ptr<QemuVm> vm, create(config));
   vm->description_.backend = "qemu";
   RIG_TRY(vm->connect(std::move(wires)));
   return vm;
@@ -139,18 +144,18 @@ Status QemuVm::connect(Wires wires) {
              ConsoleLog::create(config_.folder / "console.log", [this](std::string line) {
                push({.kind = EventKind::kConsoleLine, .text = std::move(line)});
              }));
-  console_ = std::make_unique<Channel>(
-      loop_, std::move(wires.console),
-      Channel::Handlers{.on_bytes = [this](std::string_view b) { console_log_->feed(b); },
-                        .on_end = [this] { console_log_->finish(); }});
-  agent_wire_ = std::make_unique<Channel>(loop_, std::move(wires.agent),
-                                          Channel::Handlers{.on_bytes = [this](std::string_view b) {
+  RIG_ASSIGN(console_,
+             Channel::create(loop_, std::move(wires.console),
+                             {.on_bytes = [this](std::string_view b) { console_log_->feed(b); },
+                              .on_end = [this] { console_log_->finish(); }}));
+  RIG_ASSIGN(agent_wire_, Channel::create(loop_, std::move(wires.agent),
+                                          {.on_bytes = [this](std::string_view b) {
                                             agent_->feed(b);
                                             if (agent_->broken() && !agent_broke_)
                                               agent_broke_ = Clock::now();
-                                          }});
-  qmp_ = std::make_unique<Qmp>(loop_, std::move(wires.monitor),
-                               [this](const QmpEvent& event) { on_monitor_event(event); });
+                                          }}));
+  RIG_ASSIGN(qmp_, Qmp::create(loop_, std::move(wires.monitor),
+                               [this](const QmpEvent& event) { on_monitor_event(event); }));
   const Deadline deadline = Deadline::after(kStartTime);
   auto version = qmp_->connect(deadline, config_.stop);
   if (!version) return tl::unexpected(explain(std::move(version).error(), "starting"));

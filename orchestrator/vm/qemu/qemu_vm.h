@@ -71,7 +71,8 @@ class QemuVm final : public Vm {
     std::string error;
   };
 
-  explicit QemuVm(const VmConfig& config);
+  static Result<std::unique_ptr<QemuVm>> create(const VmConfig& config);
+  QemuVm(const VmConfig& config, Loop loop);
   Status connect(Wires wires);
   Status launch(const Machine& machine, const fs::path& program);
 

@@ -60,7 +60,7 @@ TEST(PendingFile, MissingFolderIsAnErrorThatNamesIt) {
 }
 
 TEST(DumpReceiver, FullDiskIsSeenAndTheSenderIsCutOff) {
-  Loop loop;
+  Loop loop = Loop::create().value();
   const UniqueFd full(::open("/dev/full", O_WRONLY | O_CLOEXEC));
   auto receiver = DumpReceiver::create(loop, full.get());
   ASSERT_TRUE(receiver);
@@ -74,7 +74,7 @@ TEST(DumpReceiver, FullDiskIsSeenAndTheSenderIsCutOff) {
 }
 
 TEST(DumpReceiver, LargeStreamGoesThroughWhole) {
-  Loop loop;
+  Loop loop = Loop::create().value();
   const auto folder = TempDir::create("dump-test");
   auto file = PendingFile::create(folder->path() / "core");
   ASSERT_TRUE(file);

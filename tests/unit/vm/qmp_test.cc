@@ -24,7 +24,10 @@ Deadline at_once() {
 class QmpTest : public testing::Test {
  protected:
   void connect(ScriptedQmp& server) {
-    qmp_.emplace(loop_, server.client(), [this](const QmpEvent& e) { events_.push_back(e); });
+    auto qmp =
+        Qmp::create(loop_, server.client(), [this](const QmpEvent& e) { events_.push_back(e); });
+    ASSERT_TRUE(qmp) << qmp.error().message();
+    qmp_ = std::move(*qmp);
     version_ = qmp_->connect(soon());
   }
   Error error_of(std::string_view command) {
@@ -33,9 +36,9 @@ class QmpTest : public testing::Test {
     return reply ? Error{} : reply.error();
   }
 
-  Loop loop_;
+  Loop loop_ = Loop::create().value();
   std::vector<QmpEvent> events_;
-  std::optional<Qmp> qmp_;
+  std::unique_ptr<Qmp> qmp_;
   Result<std::string> version_;
 };
 
@@ -148,7 +151,7 @@ TEST_F(QmpTest, SilenceEndsAtTheDeadlineAndALateAnswerDoesNoHarm) {
 
 TEST_F(QmpTest, NoGreetingIsAnError) {
   ScriptedQmp server({}, "");
-  qmp_.emplace(loop_, server.client(), [](const QmpEvent&) {});
+  qmp_ = Qmp::create(loop_, server.client(), [](const QmpEvent&) {}).value();
   const auto version = qmp_->connect(at_once());
   ASSERT_FALSE(version);
   EXPECT_THAT(version.error().what, HasSubstr("no greeting"));
