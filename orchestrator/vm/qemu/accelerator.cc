@@ -17,7 +17,16 @@ namespace {
 
 constexpr std::chrono::milliseconds kProbeTime{2500};  // the guest needs 50 ms even under TCG
 
-// Nothing when the guest did all it should under KVM, else what it did instead.
+// What QEMU said first, short and fit for a record; empty when it said nothing.
+std::string first_words(std::string_view message) {
+  constexpr std::size_t kQuoted = 120;
+  const std::string line = printable(split(trim(message), '\n').front());
+  if (line.empty()) return {};
+  return ": " + (line.size() <= kQuoted ? line : line.substr(0, kQuoted - 3) + "...");
+}
+
+// Nothing when the guest did all it should under KVM, else what it did instead. An error when there
+// was no telling.
 Result<std::optional<std::string>> run_probe(const Machine& machine, const fs::path& qemu,
                                              const std::stop_token& stop) {
   const auto guest = probe_guest(machine.arch);
@@ -33,17 +42,19 @@ Result<std::optional<std::string>> run_probe(const Machine& machine, const fs::p
                   .environment = {}};
   command.args.insert(command.args.end(), guest->devices.begin(), guest->devices.end());
 
-  const auto done = run(command, {.deadline = Deadline::after(kProbeTime), .stop = stop});
-  if (!done && done.error().blame == Blame::kCancelled) return tl::unexpected(done.error());
-  if (!done) return fmt::format("a tiny guest hangs in it ({} ms)", kProbeTime.count());
-  if (done->exit_code == guest->exit_code) return std::nullopt;
-  const std::string words = split(trim(done->err), '\n').front();
-  if (done->exit_code > 128) {
-    return fmt::format("QEMU with -cpu {} died of signal {} ({}){}{}", machine.cpu_kvm,
-                       done->exit_code - 128, ::strsignal(done->exit_code - 128),
-                       words.empty() ? "" : ": ", words);
+  const Deadline deadline = Deadline::after(kProbeTime);
+  const auto done = run(command, {.deadline = deadline, .stop = stop});
+  if (!done && done.error().blame == Blame::kRig && deadline.expired()) {
+    return fmt::format("a tiny guest hangs in it ({} ms)", kProbeTime.count());
   }
-  return fmt::format("a tiny guest failed in it{}{}", words.empty() ? "" : ": ", words);
+  if (!done) return tl::unexpected(done.error());
+  if (done->exit_code == guest->exit_code) return std::nullopt;
+  const std::string words = first_words(done->err);
+  if (done->exit_code > 128) {
+    return fmt::format("QEMU with -cpu {} died of signal {} ({}){}", machine.cpu_kvm,
+                       done->exit_code - 128, ::strsignal(done->exit_code - 128), words);
+  }
+  return fmt::format("a tiny guest failed in it{}", words);
 }
 
 // Why KVM is out of the question, found without running anything.
@@ -66,21 +77,32 @@ std::optional<Accelerator> recall(const fs::path& file, const AcceleratorHost& h
   const std::vector<std::string> lines = split(*content, '\n');
   if (lines.size() < 4 || lines[0] != host.boot_id || lines[1] != host.qemu) return std::nullopt;
   if (lines[2] != "kvm" && lines[2] != "tcg") return std::nullopt;
-  return Accelerator{lines[2], lines[3]};
+  if (lines[2] == "kvm") return Accelerator{lines[2], lines[3]};
+  // Whoever has mended KVM since must know why it is not taken.
+  return Accelerator{
+      lines[2], fmt::format("{}; remembered, delete {} to try again", lines[3], file.string())};
 }
 
-std::string one_line(std::string text) {
-  for (char& c : text) {
-    if (c == '\n' || c == '\r') c = ' ';
+// Runs the probe and remembers what it proved.
+Result<Accelerator> prove(const AcceleratorHost& host, const fs::path& file) {
+  const auto failure = host.probe();
+  if (!failure && failure.error().blame == Blame::kCancelled) {
+    return tl::unexpected(failure.error());
   }
-  return text;
-}
-
-Result<Accelerator> prove(const AcceleratorHost& host) {
-  RIG_ASSIGN(const std::optional<std::string> failure, host.probe());
-  if (!failure) return Accelerator{"kvm", "KVM ran a tiny guest"};
-  return Accelerator{"tcg",
-                     one_line(fmt::format("{} is there, but {}", host.device.string(), *failure))};
+  // No answer is none to remember: the next run tries again.
+  if (!failure) {
+    return Accelerator{
+        "tcg", printable(fmt::format("KVM could not be tried: {}", failure.error().message()))};
+  }
+  Accelerator proved{"kvm", "KVM ran a tiny guest"};
+  if (*failure) {
+    proved = {"tcg",
+              printable(fmt::format("{} is there, but {}", host.device.string(), **failure))};
+  }
+  // Not remembering costs the next run a probe, no more.
+  (void)write_file_atomically(
+      file, fmt::format("{}\n{}\n{}\n{}\n", host.boot_id, host.qemu, proved.name, proved.reason));
+  return proved;
 }
 
 }  // namespace
@@ -116,11 +138,7 @@ Result<Accelerator> choose_accelerator(const Machine& machine, std::string_view 
   RIG_ASSIGN(const FileLock lock,
              FileLock::acquire(fs::path(file) += ".lock", Deadline::after(4 * kProbeTime), stop));
   if (auto known = recall(file, host)) return *known;
-  RIG_ASSIGN(Accelerator proved, prove(host));
-  // Not remembering costs the next run a probe, no more.
-  (void)write_file_atomically(
-      file, fmt::format("{}\n{}\n{}\n{}\n", host.boot_id, host.qemu, proved.name, proved.reason));
-  return proved;
+  return prove(host, file);
 }
 
 }  // namespace rig::vm::qemu

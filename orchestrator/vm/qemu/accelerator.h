@@ -25,7 +25,8 @@ struct AcceleratorHost {
   std::string boot_id;  // changes with every boot
   std::string qemu;     // identity of the binary: path, size, time
   fs::path cache;       // folder for the remembered answer
-  // Runs the probe guest: nothing when it came through, else what happened instead.
+  // Runs the probe guest: nothing when it came through, else what happened instead (it hung until
+  // its deadline, QEMU refused or died). An error when it could not be run: that proves nothing.
   std::function<Result<std::optional<std::string>>()> probe;
 };
 

@@ -53,7 +53,8 @@ TEST_F(AcceleratorTest, AnswerIsRememberedWithItsReason) {
   ASSERT_TRUE(first && second);
   EXPECT_EQ(probes_, 1);
   EXPECT_EQ(second->name, "tcg");
-  EXPECT_EQ(second->reason, first->reason);
+  EXPECT_THAT(second->reason, testing::StartsWith(first->reason));
+  EXPECT_THAT(second->reason, HasSubstr("delete " + (host_.cache / "accelerator-x86_64").string()));
 }
 
 TEST_F(AcceleratorTest, AnotherBootOrAnotherQemuIsProbedAgain) {
@@ -110,6 +111,55 @@ TEST_F(AcceleratorTest, CancelledProbeIsNotRemembered) {
   ASSERT_FALSE(chosen);
   EXPECT_EQ(chosen.error().blame, Blame::kCancelled);
   EXPECT_FALSE(fs::exists(host_.cache / "accelerator-x86_64"));
+}
+
+TEST_F(AcceleratorTest, ProbeThatCouldNotRunProvesNothing) {
+  host_.probe = [this]() -> Result<std::optional<std::string>> {
+    ++probes_;
+    return fail(Blame::kRig, "cannot run qemu: Too many open files");
+  };
+  const auto chosen = choose();
+  ASSERT_TRUE(chosen);
+  EXPECT_EQ(chosen->name, "tcg");
+  EXPECT_EQ(chosen->reason, "KVM could not be tried: cannot run qemu: Too many open files");
+  ASSERT_TRUE(choose());
+  EXPECT_EQ(probes_, 2);
+}
+
+// A program in QEMU's place, run as the probe does.
+class ProbeTest : public testing::Test {
+ protected:
+  Result<std::optional<std::string>> probe(std::string_view script) {
+    const fs::path program = folder_->path() / "qemu";
+    EXPECT_TRUE(write_file_atomically(program, fmt::format("#!/bin/sh\n{}\n", script)));
+    fs::permissions(program, fs::perms::owner_all);
+    auto host = this_host(**machine_for(Arch::kX86_64), program, {});
+    EXPECT_TRUE(host) << host.error().message();
+    return host->probe();
+  }
+
+  Result<TempDir> folder_ = TempDir::create("probe-test");
+};
+
+TEST_F(ProbeTest, GuestThatHangsIsAnAnswer) {
+  const auto answer = probe("sleep 60");
+  ASSERT_TRUE(answer && *answer);
+  EXPECT_THAT(**answer, HasSubstr("hangs"));
+}
+
+TEST_F(ProbeTest, RefusalIsAnAnswerThatQuotesOneShortLine) {
+  const auto answer = probe("printf 'no \\033[1mKVM %0300d\\nmore\\n' 0 >&2; exit 1");
+  ASSERT_TRUE(answer && *answer);
+  EXPECT_THAT(**answer, HasSubstr("failed in it: no  [1mKVM 000"));
+  EXPECT_THAT(**answer, testing::Not(HasSubstr("more")));
+  EXPECT_LT((*answer)->size(), 160u);
+}
+
+TEST_F(ProbeTest, QemuThatCannotBeRunIsNoAnswer) {
+  const fs::path missing = folder_->path() / "no-qemu";
+  const auto host = this_host(**machine_for(Arch::kX86_64), missing, {});
+  ASSERT_TRUE(host);
+  EXPECT_FALSE(host->probe());
 }
 
 // The real thing, whatever this machine has: it must come to an answer in time.
