@@ -6,7 +6,18 @@
 namespace rig::vm {
 namespace {
 
-constexpr Backend kBackends[] = {{"qemu", qemu::start_qemu}};
+constexpr Backend kBackends[] = {
+    {.name = "qemu", .start = qemu::start_qemu, .console_device = qemu::console_device},
+};
+
+Result<const Backend*> find(std::string_view name) {
+  std::vector<std::string> names;
+  for (const Backend& entry : kBackends) {
+    if (entry.name == name) return &entry;
+    names.emplace_back(entry.name);
+  }
+  return fail(Blame::kInput, "unknown backend '{}'{}", name, suggest(name, names));
+}
 
 }  // namespace
 
@@ -15,12 +26,18 @@ std::vector<Backend> backends() {
 }
 
 Result<std::unique_ptr<Vm>> start(std::string_view backend, const VmConfig& config) {
-  std::vector<std::string> names;
-  for (const Backend& entry : kBackends) {
-    if (entry.name == backend) return entry.start(config);
-    names.emplace_back(entry.name);
-  }
-  return fail(Blame::kInput, "unknown backend '{}'{}", backend, suggest(backend, names));
+  RIG_ASSIGN(const Backend* entry, find(backend));
+  return entry->start(config);
+}
+
+Result<std::string_view> console_device(std::string_view backend, Arch arch) {
+  RIG_ASSIGN(const Backend* entry, find(backend));
+  return entry->console_device(arch);
+}
+
+Status check_arch(std::string_view backend, Arch arch) {
+  RIG_TRY(console_device(backend, arch));
+  return {};
 }
 
 }  // namespace rig::vm

@@ -126,8 +126,16 @@ class Vm {
 struct Backend {
   std::string_view name;
   Result<std::unique_ptr<Vm>> (*start)(const VmConfig& config);
+  Result<std::string_view> (*console_device)(Arch arch);
 };
 std::vector<Backend> backends();
 Result<std::unique_ptr<Vm>> start(std::string_view backend, const VmConfig& config);
+
+// What a kernel calls the serial port that becomes console.log, for console=...: "ttyS0". An
+// unknown backend, or an architecture that it has no machine for, is Blame::kInput and the error
+// names what there is.
+Result<std::string_view> console_device(std::string_view backend, Arch arch);
+// The same question before anything is fetched or built for that architecture.
+Status check_arch(std::string_view backend, Arch arch);
 
 }  // namespace rig::vm

@@ -33,4 +33,9 @@ Result<const Machine*> machine_for(Arch arch) {
                    "the qemu backend has no machine for {}", to_string(arch));
 }
 
+Result<std::string_view> console_device(Arch arch) {
+  RIG_ASSIGN(const Machine* machine, machine_for(arch));
+  return machine->console;
+}
+
 }  // namespace rig::vm::qemu

@@ -27,4 +27,6 @@ struct Machine {
 // The row of `arch`. The error names the architectures there are.
 Result<const Machine*> machine_for(Arch arch);
 
+Result<std::string_view> console_device(Arch arch);
+
 }  // namespace rig::vm::qemu
