@@ -4,6 +4,7 @@
 // pipe and are put in order on their way to disk. ELF goes to the file itself.
 #include <boost/json/object.hpp>
 
+#include "base/text.h"
 #include "vm/qemu/dump_file.h"
 #include "vm/qemu/qemu_vm.h"
 
@@ -131,8 +132,11 @@ Status QemuVm::await_dump(const std::function<bool()>& done, const ProgressSink&
     RIG_ASSIGN(const bool ended, wait(done, pause, "dumping"));
     if (ended) break;
     if (deadline.expired()) {
-      return fail_hint(Blame::kRig, "raise the deadline of the capture",
-                       "the dump was not done in time");
+      return fail_hint(
+          Blame::kRig,
+          "this machine or its disk is too slow for a guest of that size: give it less "
+          "memory, or run fewer at once (-j)",
+          "the dump of {} was not done in time", human_bytes(config_.memory_bytes));
     }
     if (progress) tell_dump_progress(progress, deadline);
   }

@@ -17,7 +17,10 @@ constexpr std::chrono::seconds kStartTime{
 constexpr std::chrono::seconds kQuitTime{1};  // then it is killed
 constexpr std::chrono::seconds kEndTime{2};   // from a closed monitor to the process's end
 constexpr std::chrono::seconds kBabbleTime{5};  // a corrupted guest may garble, then panic
-constexpr std::size_t kMaxQueued = 200'000;     // events that nobody fetches
+
+std::size_t size_of(const Event& event) {
+  return sizeof event + event.text.size();
+}
 
 std::string_view last_lines(std::string_view text) {
   constexpr std::size_t kQuoted = 2000;
@@ -177,16 +180,33 @@ QemuVm::~QemuVm() {
 void QemuVm::push(Event event) {
   // A guest that prints without end must not fill our memory; all lines are in the log.
   const bool line = event.kind == EventKind::kConsoleLine;
-  const bool noise =
-      line || event.kind == EventKind::kHeartbeat || event.kind == EventKind::kProgramOutput;
-  if (events_.size() >= kMaxQueued && noise) {
-    dropped_lines_ += line;
+  const bool output = event.kind == EventKind::kProgramOutput;
+  const bool noise = line || output || event.kind == EventKind::kHeartbeat;
+  if (noise && queued_bytes_ + size_of(event) > kMaxQueued) {
+    dropped_.lines += line ? 1 : 0;
+    dropped_.output += output ? event.text.size() : 0;
     return;
   }
-  if (const std::uint64_t lines = std::exchange(dropped_lines_, 0); lines != 0) {
-    events_.push_back({.kind = EventKind::kConsoleLine,
-                       .text = fmt::format("[{} lines left out: see console.log]", lines)});
+  tell_dropped();
+  enqueue(std::move(event));
+}
+
+// Says in the stream what is missing at this place.
+void QemuVm::tell_dropped() {
+  const Dropped dropped = std::exchange(dropped_, {});
+  if (dropped.lines != 0) {
+    enqueue({.kind = EventKind::kConsoleLine,
+             .text = fmt::format("[{} lines left out: see console.log]", dropped.lines)});
   }
+  if (dropped.output != 0) {
+    enqueue({.kind = EventKind::kProgramOutput,
+             .text = fmt::format("[{} bytes of output left out]\n", dropped.output),
+             .is_stderr = true});
+  }
+}
+
+void QemuVm::enqueue(Event event) {
+  queued_bytes_ += size_of(event);
   events_.push_back(std::move(event));
 }
 
@@ -335,6 +355,8 @@ Result<std::optional<Event>> QemuVm::next_event(Deadline deadline) {
   if (!events_.empty()) {
     std::optional<Event> event = std::move(events_.front());
     events_.pop_front();
+    queued_bytes_ -= size_of(*event);
+    if (events_.empty()) tell_dropped();
     return event;
   }
   if (gone()) return tl::unexpected(gone_error("running"));

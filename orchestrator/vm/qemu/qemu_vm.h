@@ -22,6 +22,10 @@ Result<std::unique_ptr<Vm>> start_qemu(const VmConfig& config);
 
 class QemuVm final : public Vm {
  public:
+  // Of console lines and program output that nobody fetches; what does not fit is left out, and the
+  // stream says so at that place.
+  static constexpr std::size_t kMaxQueued = std::size_t{64} << 20;
+
   // The ends of the wires on our side; tests put a scripted QEMU at the others.
   struct Wires {
     UniqueFd monitor;
@@ -66,6 +70,11 @@ class QemuVm final : public Vm {
     kFault,  // QEMU stopped them for a fault of its own (internal-error, io-error)
   };
 
+  struct Dropped {
+    std::uint64_t lines = 0;
+    std::uint64_t output = 0;  // bytes
+  };
+
   // How a dump that QEMU runs by itself ended (DUMP_COMPLETED): nothing while it runs.
   struct DumpEnd {
     std::string error;
@@ -78,6 +87,8 @@ class QemuVm final : public Vm {
 
   // qemu_vm.cc: events
   void push(Event event);
+  void tell_dropped();
+  void enqueue(Event event);
   void on_monitor_event(const QmpEvent& event);
   void on_shutdown(const QmpEvent& event);
   void on_stop();
@@ -113,7 +124,8 @@ class QemuVm final : public Vm {
   VmDescription description_;
   Loop loop_;
   std::deque<Event> events_;
-  std::uint64_t dropped_lines_ = 0;
+  std::size_t queued_bytes_ = 0;
+  Dropped dropped_;
   Guest guest_ = Guest::kRunning;
   bool stopping_ = false;  // our own "stop" is under way
   bool end_told_ = false;  // kBackendExited is queued or delivered

@@ -331,6 +331,41 @@ TEST_F(QemuVmTest, LostMonitorFailsTheCallInProgress) {
   EXPECT_EQ(info.error().blame, Blame::kRig);
 }
 
+// ---- memory
+
+TEST_F(QemuVmTest, LinesThatNobodyFetchesAreBoundedInBytesAndTheStreamSaysSo) {
+  start();
+  constexpr std::size_t kLine = 16000;
+  constexpr std::size_t kLines = QemuVm::kMaxQueued / kLine + 500;
+  std::thread guest([this] {
+    const std::string line(kLine - 1, 'x');
+    for (std::size_t i = 0; i < kLines; ++i) print(line + "\n");
+    agent_says(0, guest::Hello{});
+  });
+  const auto info = vm_->wait_for_agent(Deadline::after(std::chrono::seconds(20)));
+  guest.join();
+  ASSERT_TRUE(info && *info);
+  std::size_t lines = 0;
+  std::size_t bytes = 0;
+  std::uint64_t left_out = 0;
+  for (;;) {
+    const auto event = vm_->next_event(at_once());
+    ASSERT_TRUE(event) << event.error().message();
+    if (!*event) break;
+    if ((*event)->kind != EventKind::kConsoleLine) continue;
+    bytes += (*event)->text.size();
+    unsigned count = 0;
+    if (std::sscanf((*event)->text.c_str(), "[%u lines left out: see console.log]", &count) == 1) {
+      left_out += count;
+    } else {
+      ++lines;
+    }
+  }
+  EXPECT_LE(bytes, QemuVm::kMaxQueued + (1u << 20));
+  EXPECT_GT(left_out, 400u);
+  EXPECT_EQ(lines + left_out, kLines);  // none is missing unsaid
+}
+
 // ---- dump
 
 TEST_F(QemuVmTest, FlattenedStreamLandsInOrder) {
@@ -407,6 +442,8 @@ TEST_F(QemuVmTest, StuckDumpEndsAtTheDeadline) {
                                 Deadline::after(std::chrono::milliseconds(250)));
   ASSERT_FALSE(status);
   EXPECT_THAT(status.error().what, HasSubstr("not done in time"));
+  EXPECT_THAT(status.error().what, HasSubstr("536.9 MB"));
+  EXPECT_THAT(status.error().hint, HasSubstr("-j"));
 }
 
 }  // namespace
