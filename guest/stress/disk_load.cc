@@ -54,13 +54,13 @@ std::string wait_for_disk(const std::string& vendor, std::chrono::milliseconds t
 
 bool DiskWorker::open_disk() {
   fd_ = open(disk_.c_str(), O_RDWR | O_DIRECT | O_CLOEXEC);
-  if (fd_ < 0) return load_.fail("open the disk", errno), false;
+  if (fd_ < 0) return load_.fail_setup("open the disk", errno), false;
   const off_t size = lseek(fd_, 0, SEEK_END);
   blocks_ = size < 0 ? 0 : static_cast<std::uint64_t>(size) / kBlockSize / workers_;
-  if (blocks_ == 0) return load_.fail("the disk is too small", 0), false;
+  if (blocks_ == 0) return load_.fail_setup("the disk is too small", 0), false;
   first_block_ = blocks_ * index_;
   buffer_ = static_cast<std::uint64_t*>(std::aligned_alloc(kAlignment, kBlockSize));
-  if (buffer_ == nullptr) return load_.fail("no memory for a block", 0), false;
+  if (buffer_ == nullptr) return load_.fail_setup("no memory for a block", 0), false;
   return true;
 }
 
@@ -69,7 +69,11 @@ bool DiskWorker::transfer(bool write, std::uint64_t block) {
   const ssize_t done =
       write ? pwrite(fd_, buffer_, kBlockSize, offset) : pread(fd_, buffer_, kBlockSize, offset);
   if (done != static_cast<ssize_t>(kBlockSize)) {
-    load_.fail(write ? "write to the disk" : "read from the disk", done < 0 ? errno : EIO);
+    const int error = done < 0 ? errno : EIO;
+    const char* what = write ? "write to the disk" : "read from the disk";
+    // A disk that never did anything, for no worker, is no disk to use.
+    const bool worked = load_.counters().writes.load() + load_.counters().reads.load() != 0;
+    worked ? load_.fail(what, error) : load_.fail_setup(what, error);
     return false;
   }
   (write ? load_.counters().writes : load_.counters().reads).fetch_add(1);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// io_and_net [--seconds N] [--disk PATH]: direct I/O on a disk and, beside it, packets whose heads
-// come from the same 1024-byte kmalloc objects. Exit code: 0 all data was right, 1 it was not, 2
-// usage, 3 there is no disk.
+// io_and_net [--seconds N] [--disk PATH | --net-only]: direct I/O on a disk and, beside it, packets
+// whose heads come from the same 1024-byte kmalloc objects. Exit code: 0 all data was right, 1 it
+// was not or a disk that worked failed, 2 usage, 3 the load could not be set up: no disk.
 #include <chrono>
 #include <cinttypes>
 #include <cstdio>
@@ -27,23 +27,27 @@ constexpr std::chrono::seconds kDiskTimeout{15};
 
 struct Options {
   unsigned seconds = 10;
-  std::string disk;  // empty: the first of kVendor
+  std::string disk;       // empty: the first of kVendor
+  bool net_only = false;  // the packets alone, on any guest
 };
 
 std::optional<Options> parse_options(int argc, char** argv) {
   Options options;
-  for (int i = 1; i + 1 < argc; i += 2) {
-    if (std::strcmp(argv[i], "--seconds") == 0) {
+  for (int i = 1; i < argc; ++i) {
+    const bool has_value = i + 1 < argc;
+    if (std::strcmp(argv[i], "--net-only") == 0) {
+      options.net_only = true;
+    } else if (std::strcmp(argv[i], "--seconds") == 0 && has_value) {
       char* end = nullptr;
-      options.seconds = static_cast<unsigned>(std::strtoul(argv[i + 1], &end, 10));
+      options.seconds = static_cast<unsigned>(std::strtoul(argv[++i], &end, 10));
       if (*end != '\0' || options.seconds == 0) return std::nullopt;
-    } else if (std::strcmp(argv[i], "--disk") == 0) {
-      options.disk = argv[i + 1];
+    } else if (std::strcmp(argv[i], "--disk") == 0 && has_value) {
+      options.disk = argv[++i];
     } else {
       return std::nullopt;
     }
   }
-  if (argc % 2 == 0) return std::nullopt;
+  if (options.net_only && !options.disk.empty()) return std::nullopt;
   return options;
 }
 
@@ -66,26 +70,35 @@ void watch(Load& load, unsigned seconds) {
   load.stop();
 }
 
+// The disk to use: empty with --net-only, nothing when there is none.
+std::optional<std::string> choose_disk(const Options& options) {
+  if (options.net_only || !options.disk.empty()) return options.disk;
+  std::string disk = wait_for_disk(kVendor, kDiskTimeout);
+  if (!disk.empty()) return disk;
+  std::fprintf(stderr,
+               "io_and_net: no disk of vendor %s appeared; --disk PATH names one, --net-only does "
+               "without\n",
+               kVendor);
+  return std::nullopt;
+}
+
 int run(const Options& options) {
-  const std::string disk =
-      options.disk.empty() ? wait_for_disk(kVendor, kDiskTimeout) : options.disk;
-  if (disk.empty()) {
-    std::fprintf(stderr, "io_and_net: no disk of vendor %s appeared\n", kVendor);
-    return 3;
-  }
-  std::printf("io_and_net: %u s on %s\n", options.seconds, disk.c_str());
+  const auto disk = choose_disk(options);
+  if (!disk) return Load::kNotSetUp;
+  std::printf("io_and_net: %u s on %s\n", options.seconds,
+              disk->empty() ? "the network alone" : disk->c_str());
   std::fflush(stdout);
 
-  Load load;
+  Load load("io_and_net");
   std::vector<std::thread> threads;
-  for (unsigned i = 0; i < kDiskWorkers; ++i) {
-    threads.emplace_back([&load, &disk, i] { DiskWorker(load, disk, i, kDiskWorkers).run(); });
+  for (unsigned i = 0; i < kDiskWorkers && !disk->empty(); ++i) {
+    threads.emplace_back([&load, &disk, i] { DiskWorker(load, *disk, i, kDiskWorkers).run(); });
   }
   threads.emplace_back([&load] { NetWorker(load).run(); });
   watch(load, options.seconds);
   for (std::thread& thread : threads) thread.join();
-  print_counters(load.has_failed() ? "failed" : "done", load.counters());
-  return load.has_failed() ? 1 : 0;
+  print_counters(load.exit_code() == 0 ? "done" : "failed", load.counters());
+  return load.exit_code();
 }
 
 }  // namespace
@@ -94,7 +107,7 @@ int run(const Options& options) {
 int main(int argc, char** argv) {
   const auto options = rig::guest::parse_options(argc, argv);
   if (!options) {
-    std::fprintf(stderr, "usage: io_and_net [--seconds N] [--disk PATH]\n");
+    std::fprintf(stderr, "usage: io_and_net [--seconds N] [--disk PATH | --net-only]\n");
     return 2;
   }
   return rig::guest::run(*options);

@@ -11,7 +11,7 @@
 
 namespace rig::guest {
 
-Load::Load() {
+Load::Load(std::string program) : program_(std::move(program)) {
   const char* number = std::getenv(kWorkFdVariable);
   if (number == nullptr) return;
   void* page =
@@ -20,9 +20,10 @@ Load::Load() {
   if (page != MAP_FAILED) work_ = static_cast<std::atomic<std::uint64_t>*>(page);
 }
 
-void Load::fail(const char* what, int error) {
-  if (!failed_.exchange(true)) {
-    std::fprintf(stderr, "io_and_net: %s%s%s\n", what, error != 0 ? ": " : "",
+void Load::end(int exit_code, const char* what, int error) {
+  int none = 0;
+  if (exit_code_.compare_exchange_strong(none, exit_code)) {
+    std::fprintf(stderr, "%s: %s%s%s\n", program_.c_str(), what, error != 0 ? ": " : "",
                  error != 0 ? std::strerror(error) : "");
   }
   stop();

@@ -5,6 +5,8 @@
 
 #include <atomic>
 #include <cstdint>
+#include <string>
+#include <utility>
 
 namespace rig::guest {
 
@@ -20,8 +22,9 @@ struct Counters {
 // The state of a run, shared by its threads.
 class Load {
  public:
-  // Takes part in the agent's count of work, when there is one (kWorkFdVariable).
-  Load();
+  // `program` is how messages call it. Takes part in the agent's count of work, when there is one
+  // (kWorkFdVariable).
+  explicit Load(std::string program);
 
   Counters& counters() { return counters_; }
   void count_work(std::uint64_t amount) { work_->fetch_add(amount, std::memory_order_relaxed); }
@@ -29,16 +32,27 @@ class Load {
   bool stopping() const { return stop_.load(std::memory_order_relaxed); }
   void stop() { stop_.store(true, std::memory_order_relaxed); }
 
-  // Says what is wrong on stderr, stops the run and makes it a failure. `error`: errno or 0.
-  void fail(const char* what, int error);
-  bool has_failed() const { return failed_.load(std::memory_order_relaxed); }
+  // Both say what is wrong on stderr and stop the run; the first of all threads counts. `error`:
+  // errno or 0. fail(): what worked before went wrong, or data did: the kernel is to blame.
+  // fail_setup(): the load could not begin, which says nothing about the kernel.
+  void fail(const char* what, int error) { end(kDamageSeen, what, error); }
+  void fail_setup(const char* what, int error) { end(kNotSetUp, what, error); }
+
+  // The program's exit code, as docs/SCENARIOS.md defines it.
+  int exit_code() const { return exit_code_.load(std::memory_order_relaxed); }
+
+  static constexpr int kDamageSeen = 1;
+  static constexpr int kNotSetUp = 3;
 
  private:
+  void end(int exit_code, const char* what, int error);
+
+  const std::string program_;
   Counters counters_;
   std::atomic<std::uint64_t> private_work_{0};
   std::atomic<std::uint64_t>* work_ = &private_work_;
   std::atomic<bool> stop_{false};
-  std::atomic<bool> failed_{false};
+  std::atomic<int> exit_code_{0};
 };
 
 // A small generator of the xorshift family: reproducible, no state shared between threads.

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// The load runs on the host as in a guest: what its exit code blames.
+#include <gtest/gtest.h>
+
+#include "base/process.h"
+
+namespace rig::guest {
+namespace {
+
+Completed io_and_net(std::vector<std::string> args) {
+  args.insert(args.begin(), {"--seconds", "1"});
+  const auto done = run({RIG_IO_AND_NET, std::move(args), {}, {}});
+  EXPECT_TRUE(done) << done.error().message();
+  return done.value_or(Completed{.exit_code = -1, .out = {}, .err = {}});
+}
+
+TEST(IoAndNet, DiskThatCannotBeOpenedIsNoDamageByTheKernel) {
+  const Completed done = io_and_net({"--disk", "/nonexistent/disk"});
+  EXPECT_EQ(done.exit_code, 3);
+  EXPECT_EQ(done.err, "io_and_net: open the disk: No such file or directory\n");
+}
+
+TEST(IoAndNet, DiskThatIsTooSmallIsNoDamageByTheKernel) {
+  const auto folder = TempDir::create("io-and-net", "/var/tmp");  // O_DIRECT works, unlike on tmpfs
+  ASSERT_TRUE(folder);
+  const fs::path disk = folder->path() / "disk";
+  ASSERT_TRUE(write_file_atomically(disk, "small"));
+  const Completed done = io_and_net({"--disk", disk.string()});
+  EXPECT_EQ(done.exit_code, 3) << done.err;
+}
+
+TEST(IoAndNet, NetworkAloneNeedsNoDisk) {
+  const Completed done = io_and_net({"--net-only"});
+  EXPECT_EQ(done.exit_code, 0) << done.err;
+  EXPECT_NE(done.out.find("done: 0 reads, 0 writes"), std::string::npos) << done.out;
+  EXPECT_EQ(done.out.find(" 0 datagrams"), std::string::npos) << done.out;
+}
+
+TEST(IoAndNet, NetworkAloneAndADiskContradict) {
+  EXPECT_EQ(io_and_net({"--net-only", "--disk", "/dev/null"}).exit_code, 2);
+  EXPECT_EQ(io_and_net({"--disk"}).exit_code, 2);
+}
+
+}  // namespace
+}  // namespace rig::guest
