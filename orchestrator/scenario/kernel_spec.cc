@@ -12,22 +12,6 @@ namespace rig::scenario {
 
 namespace {
 
-struct Reference {
-  std::string name;
-  std::optional<std::string> abi;
-  bool is_path = false;
-};
-
-Reference split_reference(const std::string& text) {
-  Reference reference;
-  const auto at = text.rfind('@');
-  reference.name = text.substr(0, at);
-  if (at != std::string::npos) reference.abi = text.substr(at + 1);
-  reference.is_path =
-      reference.name.find('/') != std::string::npos || reference.name.ends_with(".yaml");
-  return reference;
-}
-
 // "6.1.0-47" belongs to series "6.1".
 bool is_abi_of(std::string_view abi, std::string_view series) {
   if (!abi.starts_with(series) || abi.substr(series.size(), 1) != ".") return false;
@@ -96,8 +80,39 @@ std::vector<std::string> kernel_names(const fs::path& folder) {
   return names;
 }
 
+// A folder may have an '@' in its name: the pin's is behind the last '/'.
+KernelReference parse_kernel_reference(const std::string& reference) {
+  KernelReference parsed;
+  const auto slash = reference.rfind('/');
+  auto at = reference.rfind('@');
+  if (slash != std::string::npos && at != std::string::npos && at < slash) at = std::string::npos;
+  parsed.name = reference.substr(0, at);
+  if (at != std::string::npos) parsed.abi = reference.substr(at + 1);
+  parsed.is_path = slash != std::string::npos || parsed.name.ends_with(".yaml");
+  return parsed;
+}
+
+std::string kernel_name(const std::string& reference) {
+  const KernelReference parsed = parse_kernel_reference(reference);
+  const std::string name = parsed.is_path ? fs::path(parsed.name).stem().string() : parsed.name;
+  return parsed.abi ? fmt::format("{}@{}", name, *parsed.abi) : name;
+}
+
+Result<std::string> absolute_kernel(const std::string& reference,
+                                    const std::vector<fs::path>& bases) {
+  const KernelReference parsed = parse_kernel_reference(reference);
+  if (!parsed.is_path) return reference;
+  std::error_code error;
+  for (const fs::path& base : bases) {
+    const fs::path path = fs::absolute(base / parsed.name, error).lexically_normal();
+    if (!fs::is_regular_file(path, error)) continue;
+    return parsed.abi ? fmt::format("{}@{}", path.string(), *parsed.abi) : path.string();
+  }
+  return fail(Blame::kInput, "no kernel description {}", shown(parsed.name));
+}
+
 Status check_kernel_name(const std::string& name, const fs::path& folder) {
-  const Reference reference = split_reference(name);
+  const KernelReference reference = parse_kernel_reference(name);
   std::error_code error;
   if (reference.is_path) {
     if (fs::is_regular_file(reference.name, error)) return {};
@@ -117,7 +132,7 @@ Status check_kernel_name(const std::string& name, const fs::path& folder) {
 
 Result<KernelSpec> load_kernel_spec(const std::string& name, const fs::path& folder) {
   RIG_TRY(check_kernel_name(name, folder));
-  const Reference reference = split_reference(name);
+  const KernelReference reference = parse_kernel_reference(name);
   const fs::path file =
       reference.is_path ? fs::path(reference.name) : folder / (reference.name + ".yaml");
   RIG_ASSIGN(const std::string text, read_file(file, kMaxYamlBytes));

@@ -29,11 +29,28 @@ struct KernelSpec {
 // The names that `folder` has a description for, sorted.
 std::vector<std::string> kernel_names(const fs::path& folder);
 
+// How a kernel is named: "debian-6.1", "debian-6.1@6.1.0-47" to pin the ABI, or a path to a YAML
+// file, with or without the pin.
+struct KernelReference {
+  std::string name;  // or the path
+  std::optional<std::string> abi;
+  bool is_path = false;
+};
+KernelReference parse_kernel_reference(const std::string& reference);
+
+// As cells and records call it: "/x/my.yaml@6.1.0-47" is "my@6.1.0-47".
+std::string kernel_name(const std::string& reference);
+
+// The reference with its path made absolute: the first of `bases` that has the file. A name stays
+// as it is. Blame::kInput when none has it.
+Result<std::string> absolute_kernel(const std::string& reference,
+                                    const std::vector<fs::path>& bases);
+
 // Is there such a kernel? The error is the one that load_kernel_spec() gives.
 Status check_kernel_name(const std::string& name, const fs::path& folder);
 
-// `name` is "debian-6.1", or "debian-6.1@6.1.0-47" to pin the ABI, or a path to a YAML file.
-// An unknown name is an error that lists the names in `folder`.
+// `name` is a KernelReference; a relative path starts from the working directory. An unknown name
+// is an error that lists the names in `folder`.
 Result<KernelSpec> load_kernel_spec(const std::string& name, const fs::path& folder);
 
 }  // namespace rig::scenario

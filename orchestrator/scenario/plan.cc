@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "scenario/kernel_spec.h"
 
 namespace rig::scenario {
 
@@ -22,8 +23,12 @@ std::vector<std::string> Stress::arguments() const {
 }
 
 std::string Cell::name() const {
-  return fmt::format("{}/{}/{}/{}/{}", scenario->name, to_string(arch), kernel, detector.name,
-                     variant.name);
+  return fmt::format("{}/{}/{}/{}/{}", scenario->name, to_string(arch), kernel_name(),
+                     detector.name, variant.name);
+}
+
+std::string Cell::kernel_name() const {
+  return scenario::kernel_name(kernel);
 }
 
 std::vector<std::string> Cell::cmdline() const {
@@ -60,9 +65,9 @@ Status check_selected(std::string_view what, const std::vector<std::string>& sel
   return {};
 }
 
-// "debian-6.1@6.1.0-47" is a build of "debian-6.1".
-std::string_view base_name(std::string_view kernel) {
-  return kernel.substr(0, kernel.rfind('@'));
+// "debian-6.1@6.1.0-47" is a build of "debian-6.1", and so is what another debian-6.1.yaml says.
+std::string base_name(const std::string& kernel) {
+  return kernel_name(parse_kernel_reference(kernel).name);
 }
 
 const std::string& kernel_of(const Scenario& scenario, const Detector& detector) {
@@ -72,7 +77,7 @@ const std::string& kernel_of(const Scenario& scenario, const Detector& detector)
 // Does a detector run on a kernel that the user asked for? Always on another build of its own
 // kernel. A detector that names its kernel needs it (KASAN is compiled in); the others take any
 // kernel that is not such a detector's.
-bool runs_on(const Scenario& scenario, const Detector& detector, std::string_view kernel) {
+bool runs_on(const Scenario& scenario, const Detector& detector, const std::string& kernel) {
   if (base_name(kernel) == base_name(kernel_of(scenario, detector))) return true;
   if (detector.kernel) return false;
   return std::none_of(scenario.detectors.begin(), scenario.detectors.end(), [&](const Detector& d) {
@@ -80,19 +85,33 @@ bool runs_on(const Scenario& scenario, const Detector& detector, std::string_vie
   });
 }
 
-bool runs_on_some(const Scenario& scenario, const Selection& selection, std::string_view kernel) {
+bool runs_on_some(const Scenario& scenario, const Selection& selection, const std::string& kernel) {
   return std::any_of(scenario.detectors.begin(), scenario.detectors.end(), [&](const Detector& d) {
     return (selection.detector.empty() || contains(selection.detector, d.name)) &&
            runs_on(scenario, d, kernel);
   });
 }
 
+// Cells, folders and records know a kernel by its name alone.
+Status check_names(const std::vector<std::string>& kernels) {
+  for (std::size_t i = 0; i < kernels.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      if (kernel_name(kernels[i]) != kernel_name(kernels[j])) continue;
+      return fail_hint(Blame::kInput, "give one of the files another name",
+                       "the kernels '{}' and '{}' are both called '{}'", kernels[j], kernels[i],
+                       kernel_name(kernels[i]));
+    }
+  }
+  return {};
+}
+
 // The kernels to run, in order, or an error for one on which none of the detectors can run.
 Result<std::vector<std::string>> kernels_to_run(const Scenario& scenario,
                                                 const Selection& selection) {
   std::vector<std::string> kernels;
-  for (const std::string& kernel : selection.kernel) {
-    if (kernel.empty()) return fail(Blame::kInput, "an empty name of a kernel");
+  for (const std::string& selected : selection.kernel) {
+    if (selected.empty()) return fail(Blame::kInput, "an empty name of a kernel");
+    RIG_ASSIGN(const std::string kernel, absolute_kernel(selected, {""}));
     if (!runs_on_some(scenario, selection, kernel)) {
       return fail_hint(Blame::kInput, "a detector that names its kernel runs on no other",
                        "scenario '{}': no selected detector runs on kernel '{}'", scenario.name,
@@ -131,6 +150,7 @@ Result<std::vector<Cell>> plan(std::shared_ptr<const Scenario> scenario,
                                const Selection& selection) {
   RIG_TRY(check_selection(*scenario, selection));
   RIG_ASSIGN(const auto kernels, kernels_to_run(*scenario, selection));
+  RIG_TRY(check_names(kernels));
   const auto is_selected = [](const std::vector<std::string>& names, std::string_view name) {
     return names.empty() || contains(names, name);
   };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a scenario and the user's selection to the cells to run: a pure function.
+// From a scenario and the user's selection to the cells to run.
 #pragma once
 
 #include <memory>
@@ -11,6 +11,7 @@
 namespace rig::scenario {
 
 // What the command line narrows the matrix to. An empty list selects all that the scenario has.
+// Paths of kernels start from the working directory.
 struct Selection {
   std::vector<std::string> arch = {}, kernel = {}, detector = {}, variant = {};
   std::optional<unsigned> repeat = {};
@@ -20,17 +21,19 @@ struct Selection {
 struct Cell {
   std::shared_ptr<const Scenario> scenario;
   Arch arch = Arch::kX86_64;
-  std::string kernel;
+  std::string kernel;  // what load_kernel_spec() takes; a path is absolute
   Detector detector;
   Variant variant;
   unsigned repeat = 1;
 
   std::string name() const;                  // "late-completion/x86_64/debian-6.1/none/faulty"
+  std::string kernel_name() const;           // "debian-6.1", never a path: unique within a plan
   std::vector<std::string> cmdline() const;  // scenario's, then the detector's
   Expectation expectation() const;
 };
 
-// Errors: a selected name that the scenario does not have (with the nearest valid one).
+// Errors: a selected name that the scenario does not have (with the nearest valid one), a kernel's
+// path that leads nowhere, two kernels of one name.
 Result<std::vector<Cell>> plan(std::shared_ptr<const Scenario> scenario,
                                const Selection& selection);
 

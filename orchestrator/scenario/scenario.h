@@ -67,7 +67,7 @@ struct Detector {
 };
 
 struct Stress {
-  fs::path program;  // absolute: ROOT/guest/stress/NAME, which is a folder, NAME.cc or a program
+  fs::path program;  // absolute: ROOT/guest/stress/NAME, built with the rig, or a static program
   std::vector<std::string> args;
   std::chrono::seconds duration{20};
 
@@ -82,12 +82,13 @@ struct Timeouts {
 };
 
 struct Scenario {
-  fs::path file;
+  fs::path file;     // absolute
+  std::string text;  // the file's content, as it was read
   std::string name;
   std::string summary;
   std::string origin;
   std::vector<Arch> arch;
-  std::string kernel;
+  std::string kernel;  // what load_kernel_spec() takes; a path is absolute
   Guest guest;
   std::vector<std::string> cmdline;
   std::vector<Detector> detectors;  // in the file's order, as are the variants
@@ -99,7 +100,9 @@ struct Scenario {
 
 struct LoadOptions {
   fs::path root = {};  // the repository (or installed share folder) that relative paths start from
-  fs::path kernels = {};                       // where kernel descriptions are; empty: root/kernels
+  fs::path kernels = {};  // where kernel descriptions are; empty: root/kernels
+  // Where CMake puts the programs of guest/stress: BUILD/guest/stress. Empty: a source is enough.
+  fs::path programs = {};
   std::vector<std::string> report_kinds = {};  // oops::known_kinds(); empty: kinds are not checked
 };
 

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "scenario/kernel_spec.h"
+#include "scenario/program_file.h"
 #include "scenario/scenario.h"
 #include "scenario/schema_reader.h"
 #include "scenario/signature_reader.h"
@@ -16,6 +17,7 @@ namespace {
 
 constexpr std::uint64_t kMinMemory = 64u << 20;
 constexpr std::uint64_t kMaxMemory = std::uint64_t{1} << 40;
+constexpr std::uint64_t kMemoryStep = 1u << 20;  // QEMU's -m is told MiB
 constexpr std::size_t kMaxDisks = 16;
 constexpr std::chrono::seconds kAfterStress{20};
 
@@ -26,9 +28,7 @@ std::vector<std::string> siblings(const fs::path& path, const std::string& writt
   const fs::path parent = fs::path(written).parent_path();
   for (fs::directory_iterator it(path.parent_path(), error), end; !error && it != end;
        it.increment(error)) {
-    fs::path name = it->path().filename();
-    if (name.extension() == ".cc" || name.extension() == ".c") name.replace_extension();
-    names.push_back((parent / name).string());
+    names.push_back((parent / it->path().filename()).string());
   }
   std::sort(names.begin(), names.end());
   return names;
@@ -36,8 +36,9 @@ std::vector<std::string> siblings(const fs::path& path, const std::string& writt
 
 class ScenarioReader {
  public:
-  ScenarioReader(const LoadOptions& options, Problems& problems)
-      : options_(options),
+  ScenarioReader(const fs::path& file, const LoadOptions& options, Problems& problems)
+      : file_(file),
+        options_(options),
         kernels_(options.kernels.empty() ? options.root / "kernels" : options.kernels),
         problems_(problems) {}
 
@@ -61,8 +62,9 @@ class ScenarioReader {
   std::vector<std::string> read_cmdline(const Node& node);
   std::vector<std::string> read_words(const Node& node, std::string_view what,
                                       std::string_view example);
-  std::optional<fs::path> read_path(const Node& node, std::string_view what);
+  std::optional<fs::path> read_module_folder(const Node& node);
 
+  const fs::path& file_;
   const LoadOptions& options_;
   const fs::path kernels_;
   Problems& problems_;
@@ -128,12 +130,12 @@ void ScenarioReader::read_arch(const Node& node) {
 }
 
 std::string ScenarioReader::read_kernel(const Node& node) {
-  const auto name = read_text(node, "'kernel'", problems_);
-  if (!name) return {};
-  if (const Status status = check_kernel_name(*name, kernels_); !status) {
-    problems_.add(node.mark, status.error().message());
-  }
-  return *name;
+  const auto written = read_text(node, "'kernel'", problems_);
+  if (!written) return {};
+  const auto name = absolute_kernel(*written, {options_.root, file_.parent_path()});
+  const Status status = name ? check_kernel_name(*name, kernels_) : tl::unexpected(name.error());
+  if (!status) problems_.add(node.mark, status.error().message());
+  return name.value_or(*written);
 }
 
 void ScenarioReader::read_guest(const Node& node) {
@@ -143,6 +145,10 @@ void ScenarioReader::read_guest(const Node& node) {
     if (bytes && (*bytes < kMinMemory || *bytes > kMaxMemory)) {
       problems_.add(memory->mark,
                     fmt::format("'memory' must be from 64M to 1024G, found {}", memory->text));
+    } else if (bytes && *bytes % kMemoryStep != 0) {
+      problems_.add(memory->mark, fmt::format("'memory' must be a multiple of 1M, found {}; the "
+                                              "next one is {}M",
+                                              memory->text, *bytes / kMemoryStep + 1));
     }
     scenario_.guest.memory_bytes = bytes.value_or(scenario_.guest.memory_bytes);
   }
@@ -247,7 +253,7 @@ Variant ScenarioReader::read_variant(const Field& entry) {
   variant.name = read_name(key, "variant", problems_).value_or(entry.key);
   MapReader map(entry.value, fmt::format("variant {}", shown(entry.key)), problems_);
   if (const Node* module = map.find("module")) {
-    if (const auto path = read_path(*module, "module")) {
+    if (const auto path = read_module_folder(*module)) {
       std::error_code error;
       if (!fs::exists(*path / "Kbuild", error) && !fs::exists(*path / "Makefile", error)) {
         problems_.add(module->mark,
@@ -288,19 +294,15 @@ void ScenarioReader::read_params(const Node& node, Variant& variant) {
   }
 }
 
-// A path of the file, absolute; a problem when there is nothing (nor NAME.cc, NAME.c for a
-// program).
-std::optional<fs::path> ScenarioReader::read_path(const Node& node, std::string_view what) {
-  const auto text = read_text(node, fmt::format("'{}'", what), problems_);
+// The module's folder, absolute.
+std::optional<fs::path> ScenarioReader::read_module_folder(const Node& node) {
+  const auto text = read_text(node, "'module'", problems_);
   if (!text) return std::nullopt;
   std::error_code error;
   const fs::path path = fs::absolute(options_.root / *text, error).lexically_normal();
-  const std::string base = path.string();
-  const bool is_source = what == "program" && (fs::is_regular_file(base + ".cc", error) ||
-                                               fs::is_regular_file(base + ".c", error));
-  if (is_source || fs::exists(path, error)) return path;
+  if (fs::exists(path, error)) return path;
   const auto near = nearest(*text, siblings(path, *text));
-  problems_.add(node.mark, fmt::format("{} {} does not exist{}", what, shown(*text),
+  problems_.add(node.mark, fmt::format("module {} does not exist{}", shown(*text),
                                        near ? fmt::format(", did you mean '{}'?", *near) : ""));
   return std::nullopt;
 }
@@ -309,7 +311,11 @@ void ScenarioReader::read_stress(const Node& node) {
   Stress stress;
   MapReader map(node, "'stress'", problems_);
   if (const Node* program = map.require("program")) {
-    stress.program = read_path(*program, "program").value_or(fs::path());
+    if (const auto text = read_text(*program, "'program'", problems_)) {
+      const auto path = find_program_file(*text, options_);
+      if (!path) problems_.add(program->mark, path.error().message());
+      stress.program = path.value_or(fs::path());
+    }
   }
   if (const Node* args = map.find("args")) stress.args = read_words(*args, "'args'", "[--fast]");
   if (const Node* seconds = map.find("seconds")) {
@@ -393,9 +399,10 @@ Result<Scenario> load_scenario(const fs::path& file, const LoadOptions& options)
   RIG_ASSIGN(const std::string text, read_file(file, kMaxYamlBytes));
   RIG_ASSIGN(const Node root, parse_yaml(text, file.string()));
   Problems problems(file.string());
-  Scenario scenario = ScenarioReader(options, problems).read(root);
+  Scenario scenario = ScenarioReader(file, options, problems).read(root);
   RIG_TRY(problems.status());
-  scenario.file = file;
+  scenario.file = fs::absolute(file, error).lexically_normal();
+  scenario.text = text;
   return scenario;
 }
 

@@ -65,6 +65,7 @@ class BadScenario : public testing::TestWithParam<fs::path> {};
 
 TEST_P(BadScenario, IsRefusedWithPlaceAndAdvice) {
   const LoadOptions options{.root = kData / "scenario-root",
+                            .programs = kData / "scenario-root/programs",
                             .report_kinds = {"null-deref", "gpf", "kasan-use-after-free"}};
   const auto scenario = load_scenario(GetParam(), options);
   ASSERT_FALSE(scenario) << "was accepted";

@@ -53,6 +53,22 @@ TEST(KernelSpec, PathToAFileIsAName) {
   EXPECT_EQ(spec->abi, "6.1.0-56");
 }
 
+TEST(KernelSpec, PinIsBehindTheLastSlash) {
+  const auto in_folder = parse_kernel_reference("/home/me@work/k.yaml");
+  EXPECT_EQ(in_folder.name, "/home/me@work/k.yaml");
+  EXPECT_FALSE(in_folder.abi);
+  const auto pinned = parse_kernel_reference("/home/me@work/k.yaml@6.1.0-56");
+  EXPECT_EQ(pinned.name, "/home/me@work/k.yaml");
+  EXPECT_EQ(pinned.abi, "6.1.0-56");
+}
+
+TEST(KernelSpec, KernelIsCalledByItsFileNotByItsPath) {
+  EXPECT_EQ(kernel_name("debian-6.1"), "debian-6.1");
+  EXPECT_EQ(kernel_name("debian-6.1@6.1.0-56"), "debian-6.1@6.1.0-56");
+  EXPECT_EQ(kernel_name("/home/me@work/./k.yaml"), "k");
+  EXPECT_EQ(kernel_name("./debian-6.1.yaml@6.1.0-56"), "debian-6.1@6.1.0-56");
+}
+
 TEST(KernelSpec, UnknownNameListsTheKnownOnes) {
   const auto spec = load_kernel_spec("debian-6.2", kKernels);
   ASSERT_FALSE(spec);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include "base/file.h"
 #include "scenario/plan.h"
 
 namespace rig::scenario {
@@ -95,6 +96,50 @@ TEST(Plan, DetectorThatNamesItsKernelRunsOnItsBuildsOnly) {
   EXPECT_NE(
       error({.kernel = {"debian-6.6"}, .detector = {"kasan"}}).find("runs on kernel 'debian-6.6'"),
       std::string::npos);
+}
+
+// A kernel description in a folder of its own.
+class PlanWithFile : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto folder = TempDir::create("plan@test");
+    ASSERT_TRUE(folder);
+    folder_.emplace(*std::move(folder));
+    fs::create_directory(folder_->path() / "debian-6.1");
+    for (const char* name : {"mine.yaml", "debian-6.1/mine.yaml", "debian-6.1-kasan.yaml"}) {
+      ASSERT_TRUE(write_file_atomically(path(name), "provider: debian\n"));
+    }
+  }
+  fs::path path(const char* name) const { return folder_->path() / name; }
+
+  std::optional<TempDir> folder_;
+};
+
+TEST_F(PlanWithFile, PathOfTheCommandLineBecomesAbsoluteAndTheCellHasItsName) {
+  const fs::path relative = fs::relative(path("mine.yaml"));
+  const auto cells =
+      plan(sample(), {.kernel = {"./" + relative.string() + "@6.1.0-47"}, .variant = {"fixed"}});
+  ASSERT_TRUE(cells) << cells.error().message();
+  EXPECT_EQ(cells->front().kernel, path("mine.yaml").string() + "@6.1.0-47");
+  EXPECT_EQ(cells->front().name(), "late/x86_64/mine@6.1.0-47/none/fixed");
+}
+
+TEST_F(PlanWithFile, FileNamedLikeADetectorsKernelRunsOnThatDetector) {
+  EXPECT_EQ(names({.arch = {"x86_64"},
+                   .kernel = {path("debian-6.1-kasan.yaml").string()},
+                   .variant = {"fixed"}}),
+            Names{"late/x86_64/debian-6.1-kasan/kasan/fixed"});
+}
+
+TEST_F(PlanWithFile, TwoKernelsOfOneNameAreRefused) {
+  const std::string found =
+      error({.kernel = {path("mine.yaml").string(), path("debian-6.1/mine.yaml").string()}});
+  EXPECT_NE(found.find("are both called 'mine'"), std::string::npos) << found;
+}
+
+TEST_F(PlanWithFile, PathThatLeadsNowhereIsRefused) {
+  EXPECT_EQ(error({.kernel = {"/nonexistent/k.yaml"}}),
+            "no kernel description '/nonexistent/k.yaml'");
 }
 
 TEST(Plan, RepeatOfTheSelectionWins) {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <elf.h>
 #include <gtest/gtest.h>
+
+#include <cstring>
 
 #include "base/file.h"
 #include "scenario/scenario.h"
@@ -102,6 +105,65 @@ TEST(ScenarioFile, KernelMayBePinned) {
                       kVariants + kExpect);
   ASSERT_TRUE(s) << s.error().message();
   EXPECT_EQ(s->kernel, "debian-6.1@6.1.0-47");
+}
+
+TEST(ScenarioFile, PathOfAKernelStartsFromTheRootThenFromTheScenario) {
+  const auto folder = TempDir::create("scenario-test");
+  ASSERT_TRUE(folder);
+  const fs::path file = folder->path() / "s.yaml";
+  ASSERT_TRUE(write_file_atomically(folder->path() / "mine.yaml", "provider: debian\n"));
+  const auto kernel_of = [&](const std::string& kernel) {
+    EXPECT_TRUE(write_file_atomically(file, "name: n\nsummary: s\narch: [x86_64]\nkernel: " +
+                                                kernel + "\n" + kVariants + kExpect));
+    const auto s = load_scenario(file, {.root = kRoot});
+    return s ? s->kernel : s.error().message();
+  };
+  EXPECT_EQ(kernel_of("kernels/debian-6.1.yaml"), (kRoot / "kernels/debian-6.1.yaml").string());
+  EXPECT_EQ(kernel_of("./mine.yaml@6.1.0-47"),
+            (folder->path() / "mine.yaml").string() + "@6.1.0-47");
+}
+
+TEST(ScenarioFile, FileIsKeptAbsoluteAndAsItWasRead) {
+  const fs::path good = kRoot / "scenarios/good.yaml";
+  const auto s = load_scenario(fs::relative(good), {.root = kRoot});
+  ASSERT_TRUE(s) << s.error().message();
+  EXPECT_EQ(s->file, good);
+  EXPECT_EQ(s->text, read_file(good).value_or("?"));
+}
+
+// An ELF file with one program header of this type.
+std::string elf_with(std::uint32_t segment) {
+  Elf64_Ehdr header{};
+  std::memcpy(header.e_ident, ELFMAG, SELFMAG);
+  header.e_ident[EI_CLASS] = ELFCLASS64;
+  header.e_type = ET_DYN;
+  header.e_phoff = sizeof(header);
+  header.e_phnum = 1;
+  Elf64_Phdr program{};
+  program.p_type = segment;
+  std::string bytes(sizeof(header) + sizeof(program), '\0');
+  std::memcpy(bytes.data(), &header, sizeof(header));
+  std::memcpy(bytes.data() + sizeof(header), &program, sizeof(program));
+  return bytes;
+}
+
+TEST(ScenarioFile, ProgramOfTheUsersOwnMustBeStatic) {
+  const auto folder = TempDir::create("scenario-test");
+  ASSERT_TRUE(folder);
+  const fs::path program = folder->path() / "load";
+  const auto load_it = [&] {
+    return load(kHead + kVariants + kExpect + "stress: {program: " + program.string() + "}\n");
+  };
+  ASSERT_TRUE(write_file_atomically(program, elf_with(PT_LOAD)));
+  const auto with_static = load_it();
+  ASSERT_TRUE(with_static) << with_static.error().message();
+  EXPECT_EQ(with_static->stress->program, program);
+
+  ASSERT_TRUE(write_file_atomically(program, elf_with(PT_INTERP)));
+  const auto dynamic = load_it();
+  ASSERT_FALSE(dynamic);
+  EXPECT_NE(dynamic.error().what.find("is dynamically linked"), std::string::npos)
+      << dynamic.error().what;
 }
 
 TEST(ScenarioFile, QuotedKernelParameterKeepsItsBlanks) {
