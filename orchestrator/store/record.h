@@ -28,6 +28,7 @@ struct Attempt {
   std::string error;         // of the rig, with its hint; empty unless rig-error
   std::string reason;        // how it ended: "guest panicked"
   std::string core;          // path, relative to the run's folder; empty when not kept
+  std::string core_format;   // as `crashrig run --format` calls it: "kdump-zlib"
   std::string findings;      // path of findings.json, relative; empty when there is none
   std::string console;       // path of console.log, relative
   std::string command_line;  // of the VM
@@ -36,8 +37,11 @@ struct Attempt {
 };
 
 struct CellRecord {
-  std::string scenario, arch, kernel, detector, variant;
+  std::string scenario, arch, kernel, detector, variant;  // kernel: Cell::kernel_name()
   std::string kernel_release, kernel_package, kernel_version, cmdline;
+  std::string
+      module_file;  // name of the module that was loaded: "late_completion.ko"; may be empty
+  std::string module_sha256;  // of that file, as sha256sum prints it
   verdict::Verdict verdict = verdict::Verdict::kError;
   std::vector<Attempt> attempts;
 };

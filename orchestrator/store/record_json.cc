@@ -80,6 +80,7 @@ json::value write(const Attempt& attempt) {
           {"error", text_or_null(attempt.error)},
           {"reason", text_or_null(attempt.reason)},
           {"core", text_or_null(attempt.core)},
+          {"core_format", text_or_null(attempt.core_format)},
           {"findings", text_or_null(attempt.findings)},
           {"console", text_or_null(attempt.console)},
           {"command_line", text_or_null(attempt.command_line)},
@@ -96,7 +97,9 @@ json::object write_head(const CellRecord& cell) {
           {"kernel_release", text_or_null(cell.kernel_release)},
           {"kernel_package", text_or_null(cell.kernel_package)},
           {"kernel_version", text_or_null(cell.kernel_version)},
-          {"cmdline", text_or_null(cell.cmdline)}};
+          {"cmdline", text_or_null(cell.cmdline)},
+          {"module_file", text_or_null(cell.module_file)},
+          {"module_sha256", text_or_null(cell.module_sha256)}};
 }
 
 // --- Reading ---------------------------------------------------------------------------------
@@ -245,6 +248,7 @@ Attempt read_attempt(const Reader& from) {
   attempt.error = from.at("error").text();
   attempt.reason = from.at("reason").text();
   attempt.core = from.at("core").text();
+  attempt.core_format = from.at("core_format").text();
   attempt.findings = from.at("findings").text();
   attempt.console = from.at("console").text();
   attempt.command_line = from.at("command_line").text();
@@ -264,6 +268,8 @@ CellRecord read_cell(const Reader& from) {
   cell.kernel_package = from.at("kernel_package").text();
   cell.kernel_version = from.at("kernel_version").text();
   cell.cmdline = from.at("cmdline").text();
+  cell.module_file = from.at("module_file").text();
+  cell.module_sha256 = from.at("module_sha256").text();
   const Reader verdict = from.at("verdict");
   if (const auto parsed = verdict::parse_verdict(verdict.text())) {
     cell.verdict = *parsed;

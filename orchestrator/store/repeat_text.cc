@@ -2,11 +2,12 @@
 #include "store/repeat_text.h"
 
 #include "base/process.h"
+#include "scenario/kernel_spec.h"
 
 namespace rig::store {
 
 std::string pinned_kernel(const std::string& kernel, const std::string& release) {
-  const std::string base = kernel.substr(0, kernel.rfind('@'));
+  const std::string base = scenario::parse_kernel_reference(kernel).name;
   const auto flavour = release.rfind('-');
   if (flavour == std::string::npos || flavour == 0) return kernel;
   return fmt::format("{}@{}", base, release.substr(0, flavour));
@@ -37,27 +38,44 @@ std::string stress_command(const scenario::Stress& stress, const std::string& pr
   return text;
 }
 
-std::string rig_command(const scenario::Cell& cell, const CellRecord& record) {
-  const Command command{
-      .program = "crashrig",
-      .args = {"run", cell.scenario->file.string(), "--arch", std::string(to_string(cell.arch)),
-               "--kernel", pinned_kernel(cell.kernel, record.kernel_release), "--detector",
-               cell.detector.name, "--variant", cell.variant.name, "--repeat", "1", "--keep-core"},
-      .directory = {},
-      .environment = {}};
-  return command.to_shell();
+std::string rig_command(const scenario::Cell& cell, const CellRecord& record,
+                        const Attempt& attempt) {
+  std::vector<std::string> args = {"run",        cell.scenario->file.string(),
+                                   "--arch",     std::string(to_string(cell.arch)),
+                                   "--kernel",   pinned_kernel(cell.kernel, record.kernel_release),
+                                   "--detector", cell.detector.name,
+                                   "--variant",  cell.variant.name,
+                                   "--repeat",   "1",
+                                   "--keep-core"};
+  const auto add_option = [&](const char* option, const std::string& value) {
+    if (!value.empty()) args.insert(args.end(), {option, value});
+  };
+  add_option("--accel", attempt.accelerator);
+  add_option("--format", attempt.core_format);
+  return Command{"crashrig", std::move(args), {}, {}}.to_shell();
 }
 
-// What the agent did, as the commands that would do it.
-std::string guest_commands(const scenario::Cell& cell) {
+std::string describe_module(const scenario::Cell& cell, const CellRecord& record) {
+  const std::string file = record.module_file.empty() ? "" : record.module_file + ", built from ";
+  const std::string hash =
+      record.module_sha256.empty() ? "" : fmt::format("; SHA-256 {}", record.module_sha256);
+  return file + cell.variant.module.string() + hash;
+}
+
+// What the rig has the agent do: the guest has no shell to type it into.
+std::string guest_steps(const scenario::Cell& cell, const CellRecord& record) {
   std::string out;
   if (!cell.variant.module.empty()) {
     const std::string params = cell.variant.param_text();
-    out += fmt::format("  insmod {}.ko{}{}\n", cell.variant.module.filename().string(),
-                       params.empty() ? "" : " ", params);
+    const std::string file = record.module_file.empty()
+                                 ? cell.variant.module.filename().string() + ".ko"
+                                 : record.module_file;
+    out += fmt::format("  the module {} is sent and loaded with {}\n", file,
+                       params.empty() ? "no parameters" : "the parameters " + params);
   }
   if (const auto& stress = cell.scenario->stress) {
-    out += fmt::format("  {}\n", stress_command(*stress, stress->program.filename().string()));
+    out += fmt::format("  the load is sent and started: {}\n",
+                       stress_command(*stress, stress->program.filename().string()));
   }
   return out;
 }
@@ -65,19 +83,22 @@ std::string guest_commands(const scenario::Cell& cell) {
 }  // namespace
 
 std::string repeat_text(const scenario::Cell& cell, const CellRecord& record, unsigned number,
-                        const Attempt& attempt) {
+                        const Attempt& attempt, const std::string& scenario_copy) {
   std::string out =
       fmt::format("Attempt {} of {} ended as {}{}{}\n\n", number, cell.name(),
                   to_string(attempt.outcome), attempt.reason.empty() ? "" : ": ", attempt.reason);
   out += fmt::format("The same again, with the same build of the kernel:\n\n  {}\n\n",
-                     rig_command(cell, record));
+                     rig_command(cell, record, attempt));
   out += "What it was:\n\n";
+  add(out, "scenario",
+      fmt::format("{}{}", cell.scenario->file.string(),
+                  scenario_copy.empty() ? "" : fmt::format("; as it was then: {}", scenario_copy)));
   add(out, "kernel",
       fmt::format("{} ({} {})", or_unknown(record.kernel_release),
                   or_unknown(record.kernel_package), record.kernel_version));
   add(out, "cmdline", or_unknown(record.cmdline));
   add(out, "guest", describe_guest(cell.scenario->guest));
-  if (!cell.variant.module.empty()) add(out, "module", cell.variant.module.string());
+  if (!cell.variant.module.empty()) add(out, "module", describe_module(cell, record));
   if (const auto& stress = cell.scenario->stress) {
     add(out, "stress", stress_command(*stress, stress->program.string()));
   }
@@ -87,8 +108,16 @@ std::string repeat_text(const scenario::Cell& cell, const CellRecord& record, un
   add(out, "machine",
       fmt::format("{}, {}", or_unknown(attempt.backend_version), or_unknown(attempt.accelerator)));
   out += fmt::format("\nThe machine by itself:\n\n  {}\n", or_unknown(attempt.command_line));
-  const std::string commands = guest_commands(cell);
-  if (!commands.empty()) out += fmt::format("\nThen, in the guest:\n\n{}", commands);
+  const std::string steps = guest_steps(cell, record);
+  if (!steps.empty()) {
+    out += fmt::format(
+        "\nBy itself it boots and waits: its initramfs holds the rig's agent alone, no shell and "
+        "no\n"
+        "insmod. What follows is the rig's doing, over the agent's serial port "
+        "(guest/protocol.h):\n\n"
+        "{}",
+        steps);
+  }
   if (!attempt.core.empty())
     out += fmt::format("\nThe core:\n\n  crashrig analyze {}\n",
                        fs::path(attempt.core).filename().string());

@@ -59,6 +59,7 @@ struct RunFolder::State {
   std::mutex mutex;
   std::map<std::string, std::string> folders;  // of cells, by the cell's name
   std::set<std::string> taken;                 // folder names
+  std::map<fs::path, std::string> scenarios;   // names of the copies, by the scenario's file
 
   // Two cells whose names differ only in '/' and '-' get different folders.
   std::string folder_of(const std::string& cell) {
@@ -68,6 +69,18 @@ struct RunFolder::State {
     std::string name = base;
     for (unsigned i = 2; !taken.insert(name).second; ++i) name = fmt::format("{}+{}", base, i);
     return folders[cell] = name;
+  }
+
+  // The name of the scenario's copy; empty when its text is not known.
+  Result<std::string> copy_scenario(const scenario::Scenario& scenario) {
+    const std::lock_guard lock(mutex);
+    if (scenario.text.empty()) return std::string();
+    const auto known = scenarios.find(scenario.file);
+    if (known != scenarios.end()) return known->second;
+    const std::string name =
+        scenarios.empty() ? "scenario.yaml" : fmt::format("scenario-{}.yaml", scenarios.size() + 1);
+    RIG_TRY(write_file_atomically(path / name, scenario.text));
+    return scenarios[scenario.file] = name;
   }
 
   fs::path attempt(const scenario::Cell& cell, unsigned number) {
@@ -108,6 +121,7 @@ const fs::path& RunFolder::path() const {
 
 Result<fs::path> RunFolder::open_attempt(const scenario::Cell& cell, unsigned number) {
   const fs::path folder = state_->attempt(cell, number);
+  RIG_TRY(state_->copy_scenario(*cell.scenario));
   std::error_code error;
   fs::create_directories(folder.parent_path(), error);
   if (!error && fs::create_directory(folder, error)) return folder;
@@ -124,7 +138,10 @@ std::string RunFolder::relative(const fs::path& file) const {
 Status RunFolder::close_attempt(const scenario::Cell& cell, const CellRecord& record,
                                 unsigned number, const Attempt& attempt) {
   const fs::path folder = state_->attempt(cell, number);
-  RIG_TRY(write_file_atomically(folder / "repeat.txt", repeat_text(cell, record, number, attempt)));
+  RIG_ASSIGN(const std::string name, state_->copy_scenario(*cell.scenario));
+  const std::string copy = name.empty() ? "" : "../../" + name;
+  RIG_TRY(write_file_atomically(folder / "repeat.txt",
+                                repeat_text(cell, record, number, attempt, copy)));
   return write_file_atomically(folder / "attempt.json", to_json(record, number, attempt));
 }
 

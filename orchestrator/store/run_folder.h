@@ -28,7 +28,8 @@ class RunFolder {
   const fs::path& path() const;
 
   // The folder for an attempt's console and core, created: <run>/<cell with - for />/attempt-N.
-  // Attempts of a cell are numbered from 1, each is opened once.
+  // Attempts of a cell are numbered from 1, each is opened once. The first attempt of a scenario
+  // leaves its file, as it was read, in the run's folder: scenario.yaml, then scenario-2.yaml ...
   Result<fs::path> open_attempt(const scenario::Cell& cell, unsigned number);
 
   // A file below path() as records name it: relative. Others stay as they are.

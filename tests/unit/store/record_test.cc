@@ -52,6 +52,7 @@ Attempt sample_attempt() {
   attempt.checks = {{"report.address", "0x106", "0x106", true}, {"object", "a", "b", false}};
   attempt.reason = "guest panicked";
   attempt.core = "c/attempt-1/core";
+  attempt.core_format = "kdump-lzo";
   attempt.console = "c/attempt-1/console.log";
   attempt.command_line = "qemu-system-x86_64 -append \"a 'b'\"";
   attempt.accelerator = "tcg";
@@ -69,6 +70,8 @@ CellRecord sample_cell() {
                   .kernel_package = "linux-image-6.1.0-56-amd64",
                   .kernel_version = "6.1.192-2",
                   .cmdline = "oops=panic",
+                  .module_file = "late_completion.ko",
+                  .module_sha256 = "0123abcd",
                   .verdict = verdict::Verdict::kPass,
                   .attempts = {sample_attempt()}};
   return cell;
@@ -80,7 +83,8 @@ RunRecord sample_run() {
 
 scenario::Cell planned_cell(std::string detector = "none", std::string kernel = "debian-6.1") {
   auto scenario = std::make_shared<scenario::Scenario>();
-  scenario->file = "scenarios/late-completion.yaml";
+  scenario->file = "/root/scenarios/late-completion.yaml";
+  scenario->text = "name: late-completion\n";
   scenario->name = "late-completion";
   scenario->stress = {
       .program = "/root/guest/stress/io_and_net", .args = {}, .duration = std::chrono::seconds(8)};
@@ -119,6 +123,8 @@ TEST(RecordJson, RunIsReadBackAsItWas) {
   EXPECT_FALSE(attempt.checks.at(1).holds);
   EXPECT_EQ(attempt.command_line, sample_attempt().command_line);
   EXPECT_EQ(attempt.findings, "");
+  EXPECT_EQ(attempt.core_format, "kdump-lzo");
+  EXPECT_EQ(run->cells[0].module_sha256, "0123abcd");
 }
 
 TEST(RecordJson, DocumentHasTheAgreedKeys) {
@@ -212,16 +218,37 @@ TEST(RunFolder, AttemptLeavesWhatOneNeedsToRepeatIt) {
   ASSERT_TRUE(run->close_attempt(cell, sample_cell(), 1, sample_attempt()));
   const std::string text = *read_file(*folder / "repeat.txt");
   for (const char* part :
-       {"crashrig run scenarios/late-completion.yaml --arch x86_64 --kernel debian-6.1@6.1.0-56 "
-        "--detector none --variant faulty --repeat 1",
+       {"crashrig run /root/scenarios/late-completion.yaml --arch x86_64 --kernel "
+        "debian-6.1@6.1.0-56 "
+        "--detector none --variant faulty --repeat 1 --keep-core --accel tcg --format kdump-lzo\n",
+        "as it was then: ../../scenario.yaml",
+        "late_completion.ko, built from /root/guest/modules/late_completion; SHA-256 0123abcd",
         "linux-image-6.1.0-56-amd64 6.1.192-2", "7.2.22, tcg", "qemu-system-x86_64 -append",
-        "insmod late_completion.ko late_write=1", "io_and_net --seconds 8"}) {
+        "the module late_completion.ko is sent and loaded with the parameters late_write=1\n",
+        "the load is sent and started: io_and_net --seconds 8\n"}) {
     EXPECT_THAT(text, HasSubstr(part));
   }
+  EXPECT_EQ(*read_file(*folder / "../../scenario.yaml"), "name: late-completion\n");
   const std::string json = *read_file(*folder / "attempt.json");
   EXPECT_THAT(json, HasSubstr("\"number\": 1"));
   EXPECT_THAT(json, HasSubstr("\"variant\": \"faulty\""));
   EXPECT_THAT(json, HasSubstr("\"outcome\": \"expected-crash\""));
+}
+
+TEST(RunFolder, EveryScenarioOfARunIsKeptAsItWasRead) {
+  const TempDir results = temp();
+  auto run = RunFolder::create(results.path(), "x");
+  ASSERT_TRUE(run);
+  auto other = planned_cell("slub");
+  auto scenario = std::make_shared<scenario::Scenario>(*other.scenario);
+  scenario->file = "/root/scenarios/other.yaml";
+  scenario->text = "name: other\n";
+  other.scenario = scenario;
+  ASSERT_TRUE(run->open_attempt(planned_cell(), 1) && run->open_attempt(planned_cell(), 2) &&
+              run->open_attempt(other, 1) && run->open_attempt(other, 2));
+  EXPECT_EQ(read_file(run->path() / "scenario.yaml").value_or(""), "name: late-completion\n");
+  EXPECT_EQ(read_file(run->path() / "scenario-2.yaml").value_or(""), "name: other\n");
+  EXPECT_FALSE(fs::exists(run->path() / "scenario-3.yaml"));
 }
 
 TEST(RunFolder, AttemptIsOpenedOnce) {
@@ -312,6 +339,7 @@ TEST(RepeatText, KernelIsPinnedToTheBuildThatRan) {
   EXPECT_EQ(pinned_kernel("debian-6.1", "6.1.0-56-amd64"), "debian-6.1@6.1.0-56");
   EXPECT_EQ(pinned_kernel("debian-6.1@6.1.0-47", "6.1.0-47-arm64"), "debian-6.1@6.1.0-47");
   EXPECT_EQ(pinned_kernel("debian-6.1", ""), "debian-6.1");
+  EXPECT_EQ(pinned_kernel("/me@work/k.yaml", "6.1.0-56-amd64"), "/me@work/k.yaml@6.1.0-56");
 }
 
 }  // namespace
