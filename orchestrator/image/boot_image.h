@@ -2,8 +2,10 @@
 // Everything a guest boots from: kernel, drivers, agent, and the module and program to inject.
 #pragma once
 
+#include <functional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/arch.h"
@@ -31,7 +33,10 @@ struct Kernel {
 struct FetchOptions {
   ProgressSink progress = {};
   std::stop_token stop = {};
-  bool refresh = false;  // ask the archive anew: apt-get update (when root), then its newest
+  // Ask the archive anew: apt-get update, then its newest. Without root apt's lists stay as they
+  // are, and a warning says so.
+  bool refresh = false;
+  std::function<void(std::string_view text)> warn = {};  // empty: spdlog's default logger
 };
 
 // Resolves, downloads (apt-get download), unpacks and caches. Quick when it is cached already:
@@ -45,6 +50,9 @@ Result<Kernel> fetch_kernel(const scenario::KernelSpec& spec, Arch arch,
 // Blame::kInput and quotes the compiler.
 Result<fs::path> build_module(const Kernel& kernel, const fs::path& source,
                               const FetchOptions& options);
+
+// Of the file's bytes, as sha256sum prints it: for records.
+Result<std::string> file_sha256(const fs::path& path);
 
 // The kernel's own modules that a built module needs loaded before it ("scsi_mod"): drivers for the
 // InitramfsSpec.

@@ -6,6 +6,7 @@
 #include "image/content_hash.h"
 #include "image/guarded.h"
 #include "image/leftovers.h"
+#include "image/modes.h"
 
 namespace rig::image {
 namespace {
@@ -74,13 +75,15 @@ Result<fs::path> find_or_write(const Kernel& kernel, const InitramfsSpec& spec) 
   std::error_code error;
   if (fs::is_regular_file(target, error)) return target;
 
+  RIG_TRY(make_folder(folder));
   RIG_ASSIGN(const FileLock lock, FileLock::acquire(folder / "lock", Deadline::after(kPatience)));
   if (fs::is_regular_file(target, error)) return target;
   remove_leftovers(folder, ".unfinished");
   RIG_ASSIGN(const TempDir unfinished, TempDir::create(".unfinished", folder));
   const fs::path file = unfinished.path() / target.filename();
   RIG_TRY(write_cpio(file, kernel, spec));
-  fs::rename(file, target, error);
+  fs::permissions(file, fs::perms(0644), error);
+  if (!error) fs::rename(file, target, error);
   if (error) return fail(Blame::kRig, "cannot create {}: {}", target.string(), error.message());
   return target;
 }

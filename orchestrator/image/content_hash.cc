@@ -3,7 +3,19 @@
 
 #include <openssl/evp.h>
 
+#include "image/boot_image.h"
+
 namespace rig::image {
+
+namespace {
+
+std::string hex_of(const unsigned char* digest, unsigned size) {
+  std::string hex;
+  for (unsigned i = 0; i < size; ++i) hex += fmt::format("{:02x}", digest[i]);
+  return hex;
+}
+
+}  // namespace
 
 struct ContentHash::State {
   struct Free {
@@ -35,9 +47,18 @@ std::string ContentHash::finish() {
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
   EVP_DigestFinal_ex(state_->context.get(), digest, &size);
-  std::string hex;
-  for (unsigned int i = 0; i < size; ++i) hex += fmt::format("{:02x}", digest[i]);
-  return hex;
+  return hex_of(digest, size);
+}
+
+Result<std::string> file_sha256(const fs::path& path) {
+  RIG_ASSIGN(const MappedFile file, MappedFile::open(path));
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  if (EVP_Digest(file.bytes().data(), file.bytes().size(), digest, &size, EVP_sha256(), nullptr) !=
+      1) {
+    return fail(Blame::kRig, "cannot hash {}", path.string());
+  }
+  return hex_of(digest, size);
 }
 
 }  // namespace rig::image

@@ -32,12 +32,16 @@ class Fetch {
     if (!cached || manifest.error().blame == Blame::kCancelled) {
       return tl::unexpected<Error>(std::move(manifest).error());
     }
-    spdlog::warn("{}: going on with {} {} of the cache: {}", spec_.name, cached->kernel.package,
-                 cached->kernel.version, manifest.error().message());
+    warn(fmt::format("{}: going on with {} {} of the cache: {}", spec_.name, cached->kernel.package,
+                     cached->kernel.version, manifest.error().message()));
     return describe(*cached);
   }
 
  private:
+  void warn(const std::string& text) const {
+    options_.warn ? options_.warn(text) : spdlog::warn("{}", text);
+  }
+
   // A pinned ABI stays what it is. The newest does as long as apt's lists are the same.
   bool is_current(const Resolution& known) const {
     return spec_.abi || known.lists_time == archive_.lists_time() || archive_.lists_time() == 0;
@@ -46,6 +50,12 @@ class Fetch {
   // Once with the lists as they are, once more with fresh ones where that may help.
   Result<Manifest> ask_archive(const std::optional<Manifest>& cached) {
     if (options_.refresh && archive_.may_update()) RIG_TRY(update());
+    if (options_.refresh && !archive_.may_update()) {
+      warn(
+          fmt::format("{}: asked with apt's lists as they are: only root may refresh them (sudo "
+                      "apt-get update)",
+                      spec_.name));
+    }
     tell(options_.progress, {fmt::format("look for kernel {}", spec_.name), {}, ""});
     for (;;) {
       RIG_ASSIGN(const auto packages, resolve_kernel(spec_, arch_, archive_));
@@ -102,8 +112,10 @@ class Fetch {
     if (manifest.pvh) {
       kernel.boot_file = folder / manifest.vmlinux;
     } else {
-      spdlog::warn("{}: {} cannot be entered as vmlinux (built without CONFIG_PVH): vmlinuz it is",
-                   spec_.name, kernel.package);
+      warn(
+          fmt::format("{}: {} cannot be entered as vmlinux (built without CONFIG_PVH): vmlinuz it "
+                      "is",
+                      spec_.name, kernel.package));
     }
     return kernel;
   }

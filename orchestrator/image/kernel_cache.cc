@@ -4,6 +4,8 @@
 #include <boost/json.hpp>
 #include <chrono>
 
+#include "image/modes.h"
+
 namespace rig::image {
 namespace json = boost::json;
 namespace {
@@ -48,9 +50,7 @@ std::string now() {
 Result<KernelCache> KernelCache::open() {
   RIG_ASSIGN(const fs::path cache, cache_dir());
   const fs::path folder = cache / "kernels";
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) return fail(Blame::kRig, "cannot create {}: {}", folder.string(), error.message());
+  RIG_TRY(make_folder(folder));
   return KernelCache(folder);
 }
 

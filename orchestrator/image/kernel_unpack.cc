@@ -9,6 +9,7 @@
 #include "image/archive_io.h"
 #include "image/content_hash.h"
 #include "image/leftovers.h"
+#include "image/modes.h"
 #include "image/vmlinux.h"
 
 namespace rig::image {
@@ -105,11 +106,7 @@ Result<std::optional<Manifest>> make_image(const Work& work) {
   manifest.vmlinuz = fs::path(kImage) / "boot" / ("vmlinuz-" + manifest.release);
   RIG_ASSIGN(const fs::path modules, find_modules(root, manifest.release));
   manifest.modules = modules.lexically_relative(work.folder);
-  tell(work.progress, {fmt::format("index the modules of {}", manifest.release), {}, ""});
-  auto extracted = std::async(std::launch::async, [&] { return extract_kernel(work, manifest); });
-  const Status indexed = index_modules(modules, work.stop);
-  RIG_TRY(extracted.get());
-  RIG_TRY(indexed);
+  RIG_TRY(extract_kernel(work, manifest));
   return manifest;
 }
 
@@ -162,10 +159,12 @@ Result<std::optional<Manifest>> make_both(Work work, const std::stop_token& stop
     return tl::unexpected<Error>(std::move(headers).error());
   }
   if (headers && !*headers) return std::nullopt;
-  if (manifest && *manifest) {
-    (*manifest)->build =
-        fs::path(kHeaders) / "usr/src" / ("linux-headers-" + work.packages.release);
-  }
+  if (!manifest || !*manifest) return manifest;
+  (*manifest)->build = fs::path(kHeaders) / "usr/src" / ("linux-headers-" + work.packages.release);
+  // Not beside the other thread's unpacking: depmod would inherit the umask of the moment.
+  tell(work.progress, {fmt::format("index the modules of {}", work.packages.release), {}, ""});
+  RIG_TRY(index_modules(work.folder / (*manifest)->modules, work.stop));
+  RIG_TRY(set_modes(work.folder));
   return manifest;
 }
 

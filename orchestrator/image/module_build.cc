@@ -8,6 +8,7 @@
 #include "image/content_hash.h"
 #include "image/guarded.h"
 #include "image/leftovers.h"
+#include "image/modes.h"
 #include "image/toolchain.h"
 
 namespace rig::image {
@@ -81,6 +82,7 @@ class ModuleBuild {
     const fs::path final_folder = folder / fmt::format("{}-{}", name_, hash.substr(0, 16));
     if (auto built = find_built(final_folder)) return *built;
 
+    RIG_TRY(make_folder(folder));
     RIG_ASSIGN(const FileLock lock,
                FileLock::acquire(folder / (final_folder.filename().string() + ".lock"),
                                  Deadline::after(std::chrono::minutes(10)), options_.stop));
@@ -145,7 +147,7 @@ class ModuleBuild {
     RIG_ASSIGN(TempDir product, TempDir::create(prefix, folder));
     std::error_code error;
     fs::rename(module, product.path() / module.filename(), error);
-    if (!error) fs::permissions(product.path(), fs::perms(0755), error);
+    if (!error) RIG_TRY(set_modes(product.path()));
     if (!error) fs::rename(product.path(), final_folder, error);
     if (error) {
       return fail(Blame::kRig, "cannot create {}: {}", final_folder.string(), error.message());

@@ -64,6 +64,23 @@ class Initramfs : public ImageTest {
   std::map<std::string, unsigned> modes_;
 };
 
+TEST_F(Initramfs, CacheHasItsModesWhateverTheUmaskIs) {
+  index();
+  const WithUmask umask(0);
+  const auto file = build_initramfs(kernel_, {path("agent"), {}});
+  ASSERT_TRUE(file) << file.error().message();
+  for (const fs::path& wrong : wrong_modes(path("cache/crashrig"))) ADD_FAILURE() << wrong;
+}
+
+TEST_F(Initramfs, HashOfAFileIsWhatSha256sumPrints) {
+  write(path("abc"), "abc");
+  write(path("empty"), "");
+  EXPECT_EQ(file_sha256(path("abc")).value_or("?"),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_EQ(file_sha256(path("empty")).value_or("?"),
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+}
+
 TEST_F(Initramfs, ModulesComeAfterWhatTheyNeed) {
   module("ring", {"ring_add"}, {});
   module("bus", {"bus_find"}, {"ring_add"});

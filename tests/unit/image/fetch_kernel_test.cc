@@ -98,6 +98,7 @@ class FetchKernel : public ImageTest {
   }
   void forget_calls() { fs::remove(path("calls")); }
 
+  std::vector<std::string> warnings_;
   scenario::KernelSpec spec_{"kernels/debian-6.1.yaml", "debian-6.1", "debian", "6.1", {}, {}};
 };
 
@@ -248,6 +249,63 @@ TEST_F(FetchKernel, RefreshUpdatesTheLists) {
   EXPECT_EQ(kernel->release, "6.1.0-56-amd64");
 }
 
+TEST_F(FetchKernel, RefreshWithoutRootWarnsAndGoesByTheListsThereAre) {
+  publish(55, "6.1.190-1");
+  ASSERT_TRUE(fetch());
+  publish(56, "6.1.192-2");
+  FetchOptions options{{}, {}, true, [&](std::string_view text) { warnings_.emplace_back(text); }};
+  const auto kernel = fetch({}, false, options);
+  ASSERT_TRUE(kernel) << kernel.error().message();
+  EXPECT_EQ(kernel->release, "6.1.0-56-amd64");
+  EXPECT_EQ(calls("update"), 0U);
+  ASSERT_EQ(warnings_.size(), 1U);
+  EXPECT_NE(warnings_[0].find("sudo apt-get update"), std::string::npos) << warnings_[0];
+}
+
+TEST_F(FetchKernel, RefreshThatFailsWarnsAndGoesOnWithTheCachedKernel) {
+  publish(55, "6.1.190-1");
+  ASSERT_TRUE(fetch());
+  fs::remove_all(path("fresh"));
+  FetchOptions options{{}, {}, true, [&](std::string_view text) { warnings_.emplace_back(text); }};
+  const auto kernel = fetch({}, true, options);
+  ASSERT_TRUE(kernel) << kernel.error().message();
+  EXPECT_EQ(kernel->release, "6.1.0-55-amd64");
+  ASSERT_EQ(warnings_.size(), 1U);
+  EXPECT_NE(warnings_[0].find("going on with linux-image-6.1.0-55-amd64"), std::string::npos)
+      << warnings_[0];
+}
+
+TEST_F(FetchKernel, RefreshWithoutNewsFetchesNothingAnew) {
+  publish(55, "6.1.190-1");
+  ASSERT_TRUE(fetch());
+  publish(55, "6.1.190-1", "fresh");
+  forget_calls();
+  ASSERT_TRUE(fetch({}, true, {{}, {}, true, {}}));
+  EXPECT_EQ(calls("update"), 1U);
+  EXPECT_EQ(calls("download"), 0U);
+}
+
+TEST_F(FetchKernel, CacheHasItsModesWhateverTheUmaskIs) {
+  publish(55, "6.1.190-1");
+  publish(56, "6.1.192-2");
+  for (const auto& [abi, mask] : {std::pair("6.1.0-55", 0), {"6.1.0-56", 077}}) {
+    const WithUmask umask(static_cast<mode_t>(mask));
+    const auto kernel = fetch(abi);
+    ASSERT_TRUE(kernel) << kernel.error().message();
+  }
+  for (const fs::path& wrong : wrong_modes(path("cache/crashrig"))) ADD_FAILURE() << wrong;
+}
+
+// It would inherit the umask that libarchive sets for moments.
+TEST_F(FetchKernel, ModulesAreIndexedAfterBothPackagesAreUnpacked) {
+  publish(55, "6.1.190-1");
+  add_program("depmod",
+              "[ -e \"$2/../headers/usr/lib/linux-kbuild-6.1/scripts/tool\" ] || exit 7\n"
+              "exec /usr/sbin/depmod \"$@\"");
+  const auto kernel = fetch();
+  ASSERT_TRUE(kernel) << kernel.error().message();
+}
+
 TEST_F(FetchKernel, DamagedCacheIsMadeAnew) {
   publish(55, "6.1.190-1");
   const auto kernel = fetch();
@@ -260,8 +318,12 @@ TEST_F(FetchKernel, DamagedCacheIsMadeAnew) {
 
 TEST_F(FetchKernel, KernelWithoutPvhBootsAsVmlinuz) {
   publish(55, "6.1.190-1", "lists", 6);
-  const auto kernel = fetch();
+  FetchOptions options;
+  options.warn = [&](std::string_view text) { warnings_.emplace_back(text); };
+  const auto kernel = fetch({}, true, options);
   ASSERT_TRUE(kernel) << kernel.error().message();
+  ASSERT_EQ(warnings_.size(), 1U);
+  EXPECT_NE(warnings_[0].find("CONFIG_PVH"), std::string::npos) << warnings_[0];
   EXPECT_EQ(kernel->boot_file, kernel->vmlinuz);
 }
 

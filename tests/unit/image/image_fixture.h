@@ -6,6 +6,7 @@
 #include <archive_entry.h>
 #include <elf.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -18,6 +19,29 @@
 #include "base/process.h"
 
 namespace rig::image {
+
+// The process's umask, for as long as it lives.
+class WithUmask {
+ public:
+  explicit WithUmask(mode_t mask) : before_(::umask(mask)) {}
+  ~WithUmask() { ::umask(before_); }
+
+ private:
+  mode_t before_;
+};
+
+// What below `root` is neither 0755 nor, for a file, 0644.
+inline std::vector<fs::path> wrong_modes(const fs::path& root) {
+  std::vector<fs::path> wrong;
+  for (const auto& entry : fs::recursive_directory_iterator(root)) {
+    if (entry.is_symlink()) continue;
+    const fs::perms mode = entry.status().permissions();
+    if (mode == fs::perms(0755) || (entry.is_regular_file() && mode == fs::perms(0644))) continue;
+    if (entry.path().extension() == ".lock" || entry.path().filename() == "lock") continue;
+    wrong.push_back(entry.path());
+  }
+  return wrong;
+}
 
 struct DebEntry {
   std::string path;     // "./usr/src/x"
