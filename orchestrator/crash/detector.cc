@@ -3,8 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "base/text.h"
 
 namespace rig::crash {
@@ -50,9 +48,7 @@ void Detector::feed_console(const vm::Event& event) {
   // Where the kernel stamps its lines, one without a stamp was printed by a program.
   const bool kernels = stamped || !kernel_stamps_lines_;
   const auto kind = report_began_ || !kernels ? std::nullopt : oops::starts_report(event.text);
-  const bool benign = kind && std::find(options_.benign.begin(), options_.benign.end(), *kind) !=
-                                  options_.benign.end();
-  if (kind && !benign) {
+  if (kind && !oops::is_benign(*kind)) {
     report_kind_ = *kind;
     report_began_ = event.when;
     console_.mark_report();

@@ -4,7 +4,6 @@
 
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "base/deadline.h"
 #include "crash/bounded_console.h"
@@ -26,8 +25,6 @@ struct DetectorOptions {
   Duration silence{15000};  // no heartbeat for so long is a hang
   Duration settle{500};     // from the load's end until no report of its last moments can follow
   ConsoleLimits console = {};
-  // Reports that healthy kernels make under load: kept in the console, but no crash.
-  std::vector<std::string> benign = {"oom-kill", "page-allocation-failure"};
 };
 
 // Incremental; pure in that time comes with the events and with now(). A state other than kRunning
@@ -35,7 +32,8 @@ struct DetectorOptions {
 //
 // When several things happen, what says most about the kernel wins: a panic or a report that has
 // begun before the load ended, the watchdog fired or the heartbeat stopped makes it a crash. Only a
-// backend that exits beats a report that is not whole yet: its memory is lost.
+// backend that exits beats a report that is not whole yet: its memory is lost. Benign reports
+// (oops::is_benign) are kept in the console, but no crash.
 class Detector {
  public:
   explicit Detector(DetectorOptions options = {})

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,8 +41,15 @@ struct Report {
   bool corrupted = false;                          // no stack, or mixed with other output
 };
 
-// All reports of a log, in order: the first is the cause, the others may follow from it.
+// All reports of a log, in order: cause() says which of them the others may follow from.
 std::vector<Report> parse_reports(std::string_view log);
+
+// Reports that healthy kernels make under load, e.g. of a failed page allocation: no crash.
+bool is_benign(std::string_view kind);
+
+// The report of a log to judge: the first that is not benign. Of benign ones the last, if a panic
+// followed it; otherwise nothing.
+std::optional<Report> cause(std::span<const Report> reports);
 
 // Is this console line the start of some report? The kind's id if so. Cheap: it runs on every line.
 std::optional<std::string_view> starts_report(std::string_view line);

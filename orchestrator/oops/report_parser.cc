@@ -289,6 +289,7 @@ std::vector<Report> parse_reports(std::string_view log) {
   std::size_t offset = 0;
   std::size_t taken_until = 0;  // lines below this offset of this caller are part of a report
   std::string_view taken_caller;
+  std::size_t panicked = 0;  // that many reports a panic followed
   while (reports.size() < kMaxReports) {
     const std::size_t hit = next_candidate(log, offset);
     if (hit == std::string_view::npos) break;
@@ -305,7 +306,7 @@ std::vector<Report> parse_reports(std::string_view log) {
     if (taken || !match_start(line.text, start)) continue;
     const std::size_t number = counter.at(begin);
     if (is_panic(start) && !reports.empty() && panic_follows_report(line.text)) {
-      for (Report& report : reports) report.panicked = true;
+      panicked = reports.size();
       reports.back().last_line = std::max(reports.back().last_line, number);
       continue;
     }
@@ -313,9 +314,9 @@ std::vector<Report> parse_reports(std::string_view log) {
     taken_until = std::max(taken_until, found.end);
     taken_caller = found.caller;
     reports.push_back(std::move(found.report));
-    if (!reports.back().panicked) continue;
-    for (Report& report : reports) report.panicked = true;
+    if (reports.back().panicked) panicked = reports.size();
   }
+  for (std::size_t i = 0; i < panicked; ++i) reports[i].panicked = true;
   return reports;
 }
 
@@ -329,6 +330,20 @@ std::optional<std::string_view> starts_report(std::string_view line) {
   }();
   const auto kind = kinds.find(make_kind(start));
   return kind == kinds.end() ? std::string_view(start.format->family) : std::string_view(*kind);
+}
+
+bool is_benign(std::string_view kind) {
+  static constexpr std::string_view kBenign[] = {"oom-kill", "page-allocation-failure"};
+  return std::ranges::find(kBenign, kind) != std::end(kBenign);
+}
+
+std::optional<Report> cause(std::span<const Report> reports) {
+  const auto first =
+      std::ranges::find_if(reports, [](const Report& report) { return !is_benign(report.kind); });
+  if (first != reports.end()) return *first;
+  // Nothing else was said before the panic: panic_on_oom.
+  if (!reports.empty() && reports.back().panicked) return reports.back();
+  return std::nullopt;
 }
 
 std::vector<std::string> known_kinds() {

@@ -177,6 +177,13 @@ TEST_F(DetectorTest, OutOfMemoryUnderLoadIsNoCrash) {
   EXPECT_EQ(tick(1h), State::kRunning);
 }
 
+TEST_F(DetectorTest, CrashAfterOutOfMemoryIsTheCrash) {
+  console(1s, "[   12.000000] load: page allocation failure: order:4, mode:0x40cc0");
+  console(2s, kOops);
+  EXPECT_EQ(tick(6s), State::kCrashed);
+  EXPECT_EQ(detector_.report_kind(), "null-deref");
+}
+
 TEST_F(DetectorTest, FloodKeepsBeginningReportAndEndAndSaysSo) {
   console(0s, "[    0.000000] Linux version 6.1.0");
   const std::string noise(200, 'x');

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "base/deadline.h"
 #include "oops/report_formats.h"
 #include "oops/report_pattern.h"
@@ -214,6 +216,46 @@ TEST(Panic, WithAReasonOfItsOwnIsAReportToo) {
   EXPECT_EQ(reports[1].title,
             "kernel panic: VFS: Unable to mount root fs on unknown-block(NUM,NUM)");
   EXPECT_TRUE(reports[0].panicked);
+}
+
+// Without the bound each line would touch every report: minutes.
+TEST(Panic, ThatIsRepeatedAfterManyReportsCostsLittle) {
+  std::string log;
+  for (int i = 0; i < 10'000; ++i) log += "WARNING: CPU: 0 PID: 1 at a.c:1 f+0x1/0x2\n";
+  for (int i = 0; i < 300'000; ++i) log += "Kernel panic - not syncing: panic_on_warn set ...\n";
+  const Stopwatch watch;
+  const auto reports = parse_reports(log);
+  EXPECT_LT(watch.seconds(), 5);
+  EXPECT_TRUE(std::ranges::all_of(reports, &Report::panicked));
+}
+
+TEST(Cause, IsTheFirstReportThatHealthyKernelsDoNotMake) {
+  const auto reports = parse_reports(
+      "[    1.000000] load: page allocation failure: order:4, mode:0x40cc0\n"
+      "[    1.000001] Call Trace:\n"
+      "[    1.000002]  warn_alloc+0x1/0x2\n"
+      "[    9.000000] BUG: kernel NULL pointer dereference, address: 0000000000000106\n"
+      "[    9.000001] RIP: 0010:guilty+0x1/0x2\n"
+      "[    9.000002] ---[ end trace 0 ]---\n"
+      "[    9.000003] Kernel panic - not syncing: Fatal exception\n");
+  ASSERT_EQ(reports.size(), 2u);
+  const auto found = cause(reports);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->kind, "null-deref");
+  EXPECT_EQ(found->address, 0x106u);
+}
+
+TEST(Cause, IsNothingWhenTheKernelLivedOn) {
+  EXPECT_FALSE(cause(parse_reports("load: page allocation failure: order:4, mode:0x40cc0\n")));
+  EXPECT_FALSE(cause({}));
+}
+
+TEST(Cause, IsTheLackOfMemoryWhenTheKernelPanickedOfIt) {
+  const auto found = cause(parse_reports(
+      "[    1.000000] load invoked oom-killer: gfp_mask=0x140cca, order=0, oom_score_adj=0\n"
+      "[    1.000001] Kernel panic - not syncing: Out of memory: compulsory panic_on_oom\n"));
+  ASSERT_TRUE(found);
+  EXPECT_TRUE(found->panicked);
 }
 
 TEST(Report, WithoutStackIsCorrupted) {
