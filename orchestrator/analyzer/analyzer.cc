@@ -44,7 +44,12 @@ CoreFacts describe_core(const fs::path& path, const Core& core) {
 }
 
 void take_log(const VirtMemory& memory, const Vmcoreinfo& info, Findings& findings) {
-  auto log = read_log(memory, info);
+  // A page of zeros takes 24 bytes of a kdump file: what is more than this many times the file is
+  // claimed, not there.
+  constexpr std::uint64_t kMemoryPerFileByte = 256;
+  const CoreFacts& core = findings.core;
+  const auto there = std::min(core.memory_bytes, core.file_bytes * kMemoryPerFileByte);
+  auto log = read_log(memory, info, there);
   if (!log) {
     findings.remarks.push_back("no log: " + log.error().message());
     return;
@@ -57,6 +62,12 @@ void take_log(const VirtMemory& memory, const Vmcoreinfo& info, Findings& findin
   if (log->broken != 0) {
     findings.remarks.push_back(
         fmt::format("log: {} of {} records are broken", log->broken, log->broken + log->records));
+  }
+  if (log->overfull) {
+    findings.remarks.push_back(fmt::format(
+        "log: its records hold more text than their buffer; what comes after the first {} is left "
+        "out",
+        human_bytes(findings.log.size())));
   }
   if (log->unfinished != 0) {
     findings.remarks.push_back(fmt::format(

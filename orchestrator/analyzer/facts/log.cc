@@ -10,6 +10,12 @@ namespace {
 constexpr unsigned kMaxCountBits = 19;         // of descriptors: half a million
 constexpr unsigned kMaxSizeBits = 28;          // of text: 256 MiB
 constexpr std::uint64_t kMaxRecordSize = 512;  // a descriptor and its info; 6.1: 112 bytes
+constexpr std::uint64_t kEntriesAtOnce = 512;
+// What the text may cost beyond the ring's bytes: a time for each record, and for each line of a
+// record, which are rarely shorter than this.
+constexpr std::uint64_t kPrefix = 32;
+constexpr std::uint64_t kShortLine = 16;
+constexpr std::uint64_t kMaxLog = 256 << 20;
 
 // A descriptor's state is in the two upper bits of state_var, its id in the rest.
 constexpr unsigned kStateShift = 62;
@@ -37,26 +43,50 @@ class Layout {
 
 struct Ring {
   std::uint64_t count = 0;  // of descriptors, a power of two
+  std::uint64_t size = 0;   // of the text, a power of two
   std::uint64_t head = 0, tail = 0;
-  std::vector<std::byte> descs, infos, text;
+  VirtAddr descs{}, infos{}, text{};
   std::uint64_t desc_size = 0, info_size = 0;
   std::uint64_t state = 0, begin = 0, next = 0;  // in a descriptor
   std::uint64_t time = 0, length = 0;            // in an info
-  std::uint64_t missing = 0;
+
+  std::uint64_t text_limit() const {
+    return std::min(kMaxLog, size + kPrefix * (count + size / kShortLine));
+  }
 };
 
-Result<std::vector<std::byte>> read_array(const VirtMemory& memory, std::uint64_t pointer,
-                                          std::uint64_t size, std::uint64_t& missing) {
-  std::vector<std::byte> bytes(size);
-  const auto holes = memory.read_with_holes(VirtAddr{pointer}, bytes);
-  if (holes == size) {
-    return fail(Blame::kInput, "the log's buffer at {:#x} is not in the core", pointer);
-  }
-  missing += holes;
-  return bytes;
-}
+// One of the ring's two arrays, a piece at a time: what it costs does not depend on what a core
+// says of its size. Made for indices that go up, wrapping at `count`.
+class Entries {
+ public:
+  Entries(const VirtMemory& memory, VirtAddr at, std::uint64_t entry_size, std::uint64_t count)
+      : memory_(memory), at_(at), entry_size_(entry_size), count_(count) {}
 
-Result<Ring> read_ring(const VirtMemory& memory, const Vmcoreinfo& info) {
+  ByteView at(std::uint64_t index) {
+    if (index < first_ || index - first_ >= held_) refill(index);
+    return ByteView(bytes_).subspan((index - first_) * entry_size_, entry_size_);
+  }
+  std::uint64_t missing() const { return missing_; }
+
+ private:
+  void refill(std::uint64_t index) {
+    first_ = index;
+    held_ = std::min(kEntriesAtOnce, count_ - index);
+    bytes_.resize(held_ * entry_size_);
+    missing_ += memory_.read_with_holes(at_ + first_ * entry_size_, bytes_);
+  }
+
+  const VirtMemory& memory_;
+  VirtAddr at_;
+  std::uint64_t entry_size_;
+  std::uint64_t count_;
+  std::uint64_t first_ = 0, held_ = 0;
+  std::vector<std::byte> bytes_;
+  std::uint64_t missing_ = 0;
+};
+
+Result<Ring> read_ring(const VirtMemory& memory, const Vmcoreinfo& info,
+                       std::uint64_t memory_bytes) {
   const auto prb = info.symbol("prb");
   if (!prb) {
     return fail(Blame::kInput, "VMCOREINFO has no SYMBOL(prb) (kernels before 5.10 are not read)");
@@ -101,44 +131,65 @@ Result<Ring> read_ring(const VirtMemory& memory, const Vmcoreinfo& info) {
   if (!count_bits || !size_bits || !descs || !infos || !data || !head || !tail) {
     return fail(Blame::kInput, "the log's head at {} is not whole in the core", at);
   }
-  if (*count_bits > kMaxCountBits || *size_bits > kMaxSizeBits || ring.desc_size > kMaxRecordSize ||
-      ring.info_size > kMaxRecordSize) {
+  const bool plausible = *count_bits <= kMaxCountBits && *size_bits <= kMaxSizeBits &&
+                         ring.desc_size <= kMaxRecordSize && ring.info_size <= kMaxRecordSize &&
+                         (ring.desc_size + ring.info_size) << *count_bits <= memory_bytes &&
+                         1ull << *size_bits <= memory_bytes;
+  if (!plausible) {
     return fail(Blame::kInput, "the log's sizes cannot be right (2^{} records, 2^{} bytes)",
                 *count_bits, *size_bits);
   }
   ring.count = 1ull << *count_bits;
+  ring.size = 1ull << *size_bits;
   ring.head = *head & kIdMask;
   ring.tail = *tail & kIdMask;
-  RIG_ASSIGN(ring.descs, read_array(memory, *descs, ring.count * ring.desc_size, ring.missing));
-  RIG_ASSIGN(ring.infos, read_array(memory, *infos, ring.count * ring.info_size, ring.missing));
-  RIG_ASSIGN(ring.text, read_array(memory, *data, 1ull << *size_bits, ring.missing));
+  ring.descs = VirtAddr{*descs};
+  ring.infos = VirtAddr{*infos};
+  ring.text = VirtAddr{*data};
   return ring;
 }
 
-// The text of a record, between two ever-growing logical positions; nothing when they are broken.
-std::optional<std::string_view> block_text(const Ring& ring, std::uint64_t begin,
-                                           std::uint64_t next, std::uint64_t id,
-                                           std::uint64_t length) {
-  if ((begin & 1) != 0 && (next & 1) != 0) return "";  // NO_LPOS, FAILED_LPOS: without text
-  const std::uint64_t size = ring.text.size();
-  const std::uint64_t from = begin & (size - 1);
-  std::uint64_t to = next & (size - 1);
-  std::uint64_t start = from;
-  if (begin / size != next / size) {
-    if ((begin + size) / size != next / size) return std::nullopt;
+struct Block {
+  std::uint64_t start = 0;  // in the text's buffer
+  std::uint64_t size = 0;   // with the id of 8 bytes that it begins with
+};
+
+// Where a record lies, from two ever-growing logical positions; nothing when they are broken.
+std::optional<Block> find_block(const Ring& ring, std::uint64_t begin, std::uint64_t next) {
+  std::uint64_t start = begin & (ring.size - 1);
+  std::uint64_t to = next & (ring.size - 1);
+  if (begin / ring.size != next / ring.size) {
+    if ((begin + ring.size) / ring.size != next / ring.size) return std::nullopt;
     // A block that does not fit before the end is stored as a whole at the start. Newer kernels
     // let one end exactly at the end, older never do: that needs `to` == 0.
     if (to == 0) {
-      to = size;
+      to = ring.size;
     } else {
       start = 0;
     }
   }
   if (to <= start || to - start < sizeof(std::uint64_t)) return std::nullopt;
-  if (load<std::uint64_t>(ring.text, start) != id) return std::nullopt;
-  const auto room = to - start - sizeof(std::uint64_t);
-  const auto text = slice(ring.text, start + sizeof(std::uint64_t), std::min(length, room));
-  return text ? std::optional(as_text(*text)) : std::nullopt;
+  return Block{start, to - start};
+}
+
+// The text of record `id` in `text`; false when there is none that makes sense.
+bool read_text(const VirtMemory& memory, const Ring& ring, ByteView desc, std::uint64_t id,
+               std::uint16_t length, std::string& text, std::uint64_t& missing) {
+  const auto begin = load<std::uint64_t>(desc, ring.begin);
+  const auto next = load<std::uint64_t>(desc, ring.next);
+  if (!begin || !next) return false;
+  text.clear();
+  if ((*begin & 1) != 0 && (*next & 1) != 0) return true;  // NO_LPOS, FAILED_LPOS: without text
+  const auto block = find_block(ring, *begin, *next);
+  if (!block) return false;
+  const VirtAddr at = ring.text + block->start;
+  const auto owner = memory.load<std::uint64_t>(at);
+  if (!owner) missing += block->size;
+  if (!owner || *owner != id) return false;
+  text.resize(std::min<std::uint64_t>(length, block->size - sizeof(std::uint64_t)));
+  missing +=
+      memory.read_with_holes(at + sizeof(std::uint64_t), std::as_writable_bytes(std::span(text)));
+  return true;
 }
 
 // Whether the kernel shows the caller's id too depends on a configuration that the core does not
@@ -158,17 +209,19 @@ void append_record(std::string& out, std::uint64_t nanoseconds, std::string_view
 
 }  // namespace
 
-Result<KernelLog> read_log(const VirtMemory& memory, const Vmcoreinfo& info) {
-  RIG_ASSIGN(const Ring ring, read_ring(memory, info));
+Result<KernelLog> read_log(const VirtMemory& memory, const Vmcoreinfo& info,
+                           std::uint64_t memory_bytes) {
+  RIG_ASSIGN(const Ring ring, read_ring(memory, info, memory_bytes));
+  Entries descs(memory, ring.descs, ring.desc_size, ring.count);
+  Entries infos(memory, ring.infos, ring.info_size, ring.count);
   KernelLog log;
-  log.missing = ring.missing;
+  std::uint64_t missing_text = 0;
+  std::uint64_t taken = 0;  // of the ring's text: blocks of honest records do not overlap
+  std::string text;
   const std::uint64_t span = std::min((ring.head - ring.tail) & kIdMask, ring.count - 1);
   for (std::uint64_t i = 0; i <= span; ++i) {
     const std::uint64_t id = (ring.tail + i) & kIdMask;
-    const ByteView desc =
-        ByteView(ring.descs).subspan(id % ring.count * ring.desc_size, ring.desc_size);
-    const ByteView facts =
-        ByteView(ring.infos).subspan(id % ring.count * ring.info_size, ring.info_size);
+    const ByteView desc = descs.at(id % ring.count);
     const auto state = load<std::uint64_t>(desc, ring.state).value_or(0);
     // Slots that were never used, or were given back, hold another id or say so: no record.
     if ((state & kIdMask) != id || state >> kStateShift == kReusable) continue;
@@ -176,18 +229,24 @@ Result<KernelLog> read_log(const VirtMemory& memory, const Vmcoreinfo& info) {
       ++log.unfinished;
       continue;
     }
-    const auto begin = load<std::uint64_t>(desc, ring.begin);
-    const auto next = load<std::uint64_t>(desc, ring.next);
+    const ByteView facts = infos.at(id % ring.count);
     const auto time = load<std::uint64_t>(facts, ring.time);
     const auto length = load<std::uint16_t>(facts, ring.length);
-    const auto text = begin && next && time && length ? block_text(ring, *begin, *next, id, *length)
-                                                      : std::nullopt;
-    if (!text) {
+    if (!time || !length || !read_text(memory, ring, desc, id, *length, text, missing_text)) {
       ++log.broken;
       continue;
     }
+    taken += text.size();
+    if (taken > ring.size || log.text.size() > ring.text_limit()) {
+      log.overfull = true;
+      break;
+    }
     ++log.records;
-    append_record(log.text, *time, *text);
+    append_record(log.text, *time, text);
+  }
+  log.missing = descs.missing() + infos.missing() + missing_text;
+  if (log.records == 0 && log.missing != 0) {
+    return fail(Blame::kInput, "the log's buffer at {} is not in the core", ring.text);
   }
   return log;
 }

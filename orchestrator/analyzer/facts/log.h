@@ -17,8 +17,12 @@ struct KernelLog {
   std::uint64_t broken = 0;      // records that were there but do not make sense
   std::uint64_t unfinished = 0;  // reserved by a writer that was stopped before it was done
   std::uint64_t missing = 0;     // bytes of the buffer that are not in the core
+  bool overfull = false;  // records gave more text than the ring can hold: the rest is left out
 };
 
-Result<KernelLog> read_log(const VirtMemory& memory, const Vmcoreinfo& info);
+// `memory_bytes`: of the guest. The ring cannot be larger, and the text not much larger than the
+// ring, whatever a core claims.
+Result<KernelLog> read_log(const VirtMemory& memory, const Vmcoreinfo& info,
+                           std::uint64_t memory_bytes);
 
 }  // namespace rig::analyzer

@@ -52,7 +52,9 @@ class LogRing {
     memory.pages.write(kText + stored + 8, as_bytes(text));
   }
 
-  Result<KernelLog> read() const { return read_log(memory, Vmcoreinfo(info)); }
+  Result<KernelLog> read(std::uint64_t memory_bytes = 1 << 20) const {
+    return read_log(memory, Vmcoreinfo(info), memory_bytes);
+  }
 
   FakeVirtMemory memory;
   std::string info = fmt::format(
@@ -152,6 +154,43 @@ TEST(Log, SizesThatCannotBeRightAreRefusedBeforeAnythingIsAllocated) {
   ring.memory.put(LogRing::kRing, std::uint32_t{3});
   ring.memory.put(LogRing::kRing + 48, std::uint32_t{64});
   EXPECT_THAT(ring.read().error().what, HasSubstr("cannot be right"));
+}
+
+TEST(Log, ARingLargerThanTheGuestsMemoryIsRefused) {
+  LogRing ring;
+  ring.record(0, 0, 24, 0, "only");
+  EXPECT_TRUE(ring.read(LogRing::kCount * (24 + 88)));
+  EXPECT_THAT(ring.read(LogRing::kCount * (24 + 88) - 1).error().what,
+              HasSubstr("cannot be right"));
+  ring.memory.put(LogRing::kRing + 48, std::uint32_t{21});
+  EXPECT_THAT(ring.read(1 << 20).error().what, HasSubstr("cannot be right"));
+}
+
+TEST(Log, RecordsThatOverlapGiveNoMoreTextThanTheRingHolds) {
+  LogRing ring;
+  // Each begins 8 bytes after the one before and claims almost all of the buffer.
+  for (std::uint64_t id = 0; id < LogRing::kCount; ++id) {
+    ring.desc(id, 2, id, 8 * id, 8 * id + 192);
+    ring.memory.put(LogRing::kInfos + id * 88 + 16, std::uint16_t{0xffff});
+    ring.memory.put(LogRing::kText + 8 * id, id);
+  }
+  ring.heads(0, LogRing::kCount - 1);
+  const auto log = ring.read();
+  ASSERT_TRUE(log) << log.error().message();
+  EXPECT_TRUE(log->overfull);
+  EXPECT_EQ(log->records, 1u);
+  EXPECT_LE(log->text.size(), LogRing::kSize + 32);
+}
+
+TEST(Log, AFullRingIsNotOverfull) {
+  LogRing ring;
+  for (std::uint64_t id = 0; id < LogRing::kCount; ++id) {
+    ring.record(id, 32 * id, 32 * id + 32, 32 * id, "24 characters of a text.");
+  }
+  ring.heads(0, LogRing::kCount - 1);
+  const auto log = ring.read();
+  EXPECT_EQ(log->records, LogRing::kCount);
+  EXPECT_FALSE(log->overfull);
 }
 
 TEST(Log, WhatVmcoreinfoDoesNotDescribeIsNamed) {
