@@ -2,21 +2,32 @@
 #include "analyzer/facts/cpus.h"
 
 #include <algorithm>
+#include <unordered_map>
 
 namespace rig::analyzer {
 namespace {
 
-// The kernel's number of the CPU whose per-CPU base is one of `bases`. Counted beside the notes:
-// the kernel may number CPUs otherwise than the hypervisor.
-std::optional<unsigned> number_of(const Kernel& kernel, const CpuState& state, std::size_t cpus) {
-  for (unsigned number = 0; number < cpus; ++number) {
-    const auto offset = kernel.per_cpu_offset(number);
-    if (offset && *offset != 0 && std::ranges::count(state.per_cpu_bases, *offset) > 0) {
-      return number;
+// The kernel's numbers of CPUs by their per-CPU base. Counted beside the notes: the kernel may
+// number CPUs otherwise than the hypervisor.
+class CpuNumbers {
+ public:
+  CpuNumbers(const Kernel& kernel, std::size_t cpus) {
+    const auto offsets = kernel.per_cpu_offsets(cpus);
+    for (unsigned number = 0; number < offsets.size(); ++number) {
+      if (offsets[number] != 0) by_base_.try_emplace(offsets[number], number);
     }
   }
-  return std::nullopt;
-}
+
+  std::optional<unsigned> of(const CpuState& state) const {
+    for (const std::uint64_t base : state.per_cpu_bases) {
+      if (const auto found = by_base_.find(base); found != by_base_.end()) return found->second;
+    }
+    return std::nullopt;
+  }
+
+ private:
+  std::unordered_map<std::uint64_t, unsigned> by_base_;
+};
 
 }  // namespace
 
@@ -25,6 +36,7 @@ std::vector<CpuSnapshot> read_cpus(const std::vector<CpuNote>& notes, const Kern
   std::vector<CpuSnapshot> cpus;
   // atomic_t panic_cpu: PANIC_CPU_INVALID (-1) until some CPU enters panic().
   const auto panic_cpu = kernel.variable<std::int32_t>("panic_cpu");
+  const CpuNumbers numbers(kernel, notes.size());
   bool panicking_seen = false;
   for (const CpuNote& note : notes) {
     auto state = arch.decode_cpu(note);
@@ -35,7 +47,7 @@ std::vector<CpuSnapshot> read_cpus(const std::vector<CpuNote>& notes, const Kern
     CpuSnapshot cpu;
     cpu.vcpu = note.index;
     cpu.state = *std::move(state);
-    cpu.number = number_of(kernel, cpu.state, notes.size()).value_or(note.index);
+    cpu.number = numbers.of(cpu.state).value_or(note.index);
     if (const auto current = arch.current_task(kernel, cpu.number)) {
       cpu.task = read_task(kernel, arch, *current);
     }

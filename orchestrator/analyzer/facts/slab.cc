@@ -24,7 +24,9 @@ std::string join_cpus(const std::vector<unsigned>& cpus) {
 }  // namespace
 
 SlabReader::SlabReader(const Kernel& kernel, const Architecture& arch, unsigned cpus)
-    : kernel_(kernel), cpus_(cpus), layout_(arch.layout(kernel)) {
+    : kernel_(kernel),
+      per_cpu_offsets_(kernel.per_cpu_offsets(cpus)),
+      layout_(arch.layout(kernel)) {
   const auto types = kernel.types() ? kernel.types()->size_of("page") : std::nullopt;
   page_struct_size_ = types ? *types : kernel.info().size("page").value_or(0);
   // A bit of page.flags until 46df8e73a4a3 (v6.10), since then a page type.
@@ -97,10 +99,8 @@ std::optional<SlabCache> SlabReader::read_cache(VirtAddr at) const {
   if (cache.name.empty() || cache.red_left >= cache.size) return std::nullopt;
   cache.sheaves = field("cpu_sheaves").value_or(0) != 0;
   if (const auto per_cpu = field("cpu_slab"); per_cpu && *per_cpu != 0) {
-    for (unsigned cpu = 0; cpu < cpus_; ++cpu) {
-      if (const auto base = kernel_.per_cpu_offset(cpu)) {
-        cache.per_cpu.push_back(VirtAddr{*per_cpu + *base});
-      }
+    for (const std::uint64_t base : per_cpu_offsets_) {
+      cache.per_cpu.push_back(VirtAddr{*per_cpu + base});
     }
   }
   return cache;
@@ -194,6 +194,23 @@ SlabReader::FreeList SlabReader::walk(const Slab& slab, VirtAddr first) const {
   return older.broken.empty() ? older : list;
 }
 
+// Why an object that is on no freelist may be free all the same; empty: nothing speaks for it.
+// `free`: on the freelist of the slab itself.
+std::string SlabReader::doubt(const Slab& slab, std::uint64_t free, bool in_use_by_a_cpu) const {
+  if (slab.cache.sheaves) {
+    return "on no freelist, but this cache also keeps free objects in sheaves";
+  }
+  if (kernel_.symbol("kasan_quarantine_put") || kernel_.symbol("quarantine_put")) {
+    return "on no freelist, but KASAN may hold it in quarantine";
+  }
+  // Without a CPU that allocates from it the slab's own count must add up.
+  if (!in_use_by_a_cpu && !slab.frozen && free + slab.in_use != slab.objects) {
+    return fmt::format("on no freelist, but {} free and {} used do not make {} objects", free,
+                       slab.in_use, slab.objects);
+  }
+  return {};
+}
+
 // Allocated, free, or unknown, from the slab's freelist and those of the CPUs that use the slab.
 void SlabReader::establish_state(const Slab& slab, SlabObject& object) const {
   const auto is_on = [&](const FreeList& list) {
@@ -235,20 +252,8 @@ void SlabReader::establish_state(const Slab& slab, SlabObject& object) const {
     object.evidence = broken;
     return;
   }
-  if (slab.cache.sheaves) {
-    object.evidence = "on no freelist, but this cache also keeps free objects in sheaves";
-    return;
-  }
-  if (kernel_.symbol("kasan_quarantine_put") || kernel_.symbol("quarantine_put")) {
-    object.evidence = "on no freelist, but KASAN may hold it in quarantine";
-    return;
-  }
-  // Without a CPU that allocates from it the slab's own count must add up.
-  if (users.empty() && !slab.frozen && own.objects.size() + slab.in_use != slab.objects) {
-    object.evidence = fmt::format("on no freelist, but {} free and {} used do not make {} objects",
-                                  own.objects.size(), slab.in_use, slab.objects);
-    return;
-  }
+  object.evidence = doubt(slab, own.objects.size(), !users.empty());
+  if (!object.evidence.empty()) return;
   object.allocated = true;
   object.evidence =
       users.empty()

@@ -70,10 +70,11 @@ class SlabReader {
   FreeList walk(const Slab& slab, VirtAddr first) const;
   FreeList walk(const Slab& slab, VirtAddr first, Decoding decoding) const;
   bool is_object(const Slab& slab, VirtAddr address) const;
+  std::string doubt(const Slab& slab, std::uint64_t free, bool in_use_by_a_cpu) const;
   void establish_state(const Slab& slab, SlabObject& object) const;
 
   const Kernel& kernel_;
-  unsigned cpus_;
+  std::vector<std::uint64_t> per_cpu_offsets_;
   KernelLayout layout_;
   std::uint64_t page_struct_size_ = 0;
   std::optional<unsigned> slab_bit_;             // in page.flags

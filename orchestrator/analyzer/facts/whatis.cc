@@ -27,17 +27,16 @@ Whatis::Whatis(const Kernel& kernel, const Architecture& arch, unsigned paging_l
       arch_(arch),
       paging_levels_(paging_levels),
       stacks_(std::move(stacks)),
-      cpus_(cpus),
+      per_cpu_offsets_(kernel.per_cpu_offsets(cpus)),
       slabs_(kernel, arch, cpus) {}
 
 std::optional<std::string> Whatis::per_cpu(VirtAddr address) const {
   const auto begin = kernel_.symbol("__per_cpu_start");
   const auto unit = kernel_.variable<std::int32_t>("pcpu_unit_size");
   if (!kernel_.symbols() || !begin) return std::nullopt;
-  for (unsigned cpu = 0; cpu < cpus_; ++cpu) {
-    const auto offset = kernel_.per_cpu_offset(cpu);
-    if (!offset || *offset == 0) continue;
-    const VirtAddr linked = address - *offset;
+  for (std::size_t cpu = 0; cpu < per_cpu_offsets_.size(); ++cpu) {
+    if (per_cpu_offsets_[cpu] == 0) continue;
+    const VirtAddr linked = address - per_cpu_offsets_[cpu];
     if (const auto found = kernel_.symbols()->nearest_per_cpu(linked)) {
       return fmt::format("per-CPU {}+{:#x} of CPU {}", found->name, linked - found->address, cpu);
     }

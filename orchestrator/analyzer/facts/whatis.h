@@ -34,7 +34,7 @@ class Whatis {
   const Architecture& arch_;
   unsigned paging_levels_;
   std::vector<StackRange> stacks_;
-  unsigned cpus_;
+  std::vector<std::uint64_t> per_cpu_offsets_;
   SlabReader slabs_;
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "analyzer/symbols/kernel.h"
 
+#include <algorithm>
+
 namespace rig::analyzer {
 namespace {
 
@@ -84,6 +86,17 @@ std::optional<std::uint64_t> Kernel::per_cpu_offset(unsigned cpu) const {
   if (!table || cpu >= kMaxCpus) return std::nullopt;
   const auto offset = memory_->load<std::uint64_t>(*table + cpu * sizeof(std::uint64_t));
   return offset ? std::optional(*offset) : std::nullopt;
+}
+
+std::vector<std::uint64_t> Kernel::per_cpu_offsets(std::size_t most) const {
+  const auto table = symbol("__per_cpu_offset");
+  if (!table) return {};
+  const auto possible = variable<std::uint32_t>("nr_cpu_ids");
+  most = std::min<std::size_t>(most, kMaxCpus);
+  if (possible && *possible != 0) most = std::min<std::size_t>(most, *possible);
+  std::vector<std::uint64_t> offsets(most);
+  memory_->read_with_holes(*table, std::as_writable_bytes(std::span(offsets)));
+  return offsets;
 }
 
 std::optional<VirtAddr> Kernel::per_cpu(unsigned cpu, std::string_view name) const {

@@ -50,6 +50,9 @@ class Kernel {
 
   // What to add to a per-CPU variable's link address for that CPU: __per_cpu_offset[cpu].
   std::optional<std::uint64_t> per_cpu_offset(unsigned cpu) const;
+  // All of that table, from CPU 0 on: as many as the kernel says that there can be, `most` at most;
+  // 0 where it cannot be read. For whoever asks of many CPUs.
+  std::vector<std::uint64_t> per_cpu_offsets(std::size_t most) const;
   // A per-CPU variable of the kernel, on one CPU.
   std::optional<VirtAddr> per_cpu(unsigned cpu, std::string_view name) const;
 

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "analyzer/facts/pointers.h"
+#include "base/deadline.h"
 #include "fakes/synthetic_btf.h"
 #include "fakes/synthetic_kallsyms.h"
 
@@ -13,6 +14,7 @@ namespace {
 using fake::BtfBuilder;
 using fake::FakeVirtMemory;
 using fake::KallsymsTables;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::SizeIs;
 
@@ -43,11 +45,13 @@ class Crash : public testing::Test {
                            {kText + 0x1000, 'T', "_etext"},
                            {kData, 'D', "__per_cpu_offset"},
                            {kData + 0x100, 'D', "panic_cpu"},
+                           {kData + 0x180, 'D', "nr_cpu_ids"},
                            {kData + 0x200, 'B', "_end"}}};
     info_ = Vmcoreinfo(tables.write(memory_) + fmt::format("SYMBOL(_stext)={:x}\n", kText));
     memory_.put(kData, kPerCpu);
     memory_.put(kData + 8, kPerCpu + 0x10'0000);
     memory_.put(kData + 0x100, std::int32_t{1});
+    memory_.put(kData + 0x180, std::uint32_t{8192});
     memory_.put(kPerCpu + 0x10'0000 + 0x1'fb80, kTask);
     memory_.put(kPerCpu + 0x1'fb80, std::uint64_t{0});
     memory_.put(kTask + 32, kStack);
@@ -129,6 +133,22 @@ TEST_F(Crash, ACpuIsNumberedByItsPerCpuBaseAndNotByItsPlaceInTheDump) {
   const auto found = read_cpus({swapped, note(0, 0)}, *kernel_, arch_, remarks_);
   EXPECT_EQ(found[0].number, 1u);
   EXPECT_TRUE(found[0].panicking);
+}
+
+TEST_F(Crash, NoMoreCpusAreLookedAtThanTheKernelSaysThereAre) {
+  EXPECT_THAT(kernel_->per_cpu_offsets(4), ElementsAre(kPerCpu, kPerCpu + 0x10'0000, 0, 0));
+  memory_.put(kData + 0x180, std::uint32_t{1});
+  EXPECT_THAT(kernel_->per_cpu_offsets(4), ElementsAre(kPerCpu));
+  memory_.put(kData + 0x180, ~std::uint32_t{0});
+  EXPECT_THAT(kernel_->per_cpu_offsets(1 << 20), SizeIs(testing::Le(8192u)));
+}
+
+// The table is read once; once per note it would be a hundred million reads.
+TEST_F(Crash, AsManyNotesAsAHostileCoreCanHaveCostLittle) {
+  std::vector<CpuNote> notes(1 << 14, note(7, kStack));
+  const Stopwatch watch;
+  EXPECT_THAT(read_cpus(notes, *kernel_, arch_, remarks_), SizeIs(notes.size()));
+  EXPECT_LT(watch.seconds(), 3);
 }
 
 TEST_F(Crash, TheFrameThatTheLogConfirmsIsTheException) {
