@@ -97,13 +97,13 @@ void Core::find_vmcoreinfo(const std::optional<std::string>& note, const DumpMem
   }
   // A page of zeros takes 24 bytes of a kdump file: honest dumps stay well below this.
   constexpr std::uint64_t kMemoryPerFileByte = 256;
-  vmcoreinfo_searched_ = true;
   auto found = search_vmcoreinfo(memory, arch_, file_size * kMemoryPerFileByte);
   if (!found) {
     if (!note) remarks_.push_back("no VMCOREINFO, neither as a note nor in memory");
     return;
   }
   vmcoreinfo_.emplace(found->text);
+  vmcoreinfo_searched_ = true;
   if (!found->proven) {
     remarks_.push_back(
         fmt::format("VMCOREINFO was found in memory at {} and could not be confirmed", found->at));

@@ -39,6 +39,7 @@ class Core {
 
   // From the note; when there is none, searched for in memory. Nothing when it is not there either.
   const std::optional<Vmcoreinfo>& vmcoreinfo() const { return vmcoreinfo_; }
+  // True: what is used was found by that search.
   bool vmcoreinfo_searched() const { return vmcoreinfo_searched_; }
 
   // What is odd about the file and was worked around: cut short, notes missing ...

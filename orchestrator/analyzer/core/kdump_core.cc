@@ -29,7 +29,7 @@ Result<Arch> find_arch(const KdumpLayout& layout, const Notes& notes) {
   if (layout.machine == "aarch64") return Arch::kArm64;
   if (!layout.machine.empty()) {
     return fail(Blame::kInput, "a kdump core of a {} machine; x86_64 and arm64 can be read",
-                layout.machine);
+                printable(layout.machine));
   }
   constexpr std::size_t kPrstatusX86 = 336;
   constexpr std::size_t kPrstatusArm64 = 392;

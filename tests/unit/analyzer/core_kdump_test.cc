@@ -206,5 +206,14 @@ TEST(PageCache, ForgottenPageIsGone) {
   EXPECT_TRUE(cache.find(3).empty());
 }
 
+TEST_F(Kdump, AMachinesNameCannotSteerTheTerminal) {
+  SyntheticCore synthetic;
+  synthetic.page(PhysAddr{0x1000}, as_bytes("x")).machine("\x1b[2Jmips\x9b");
+  const auto core = open(synthetic);
+  ASSERT_FALSE(core);
+  EXPECT_THAT(core.error().message(), HasSubstr("[2Jmips? machine"));
+  EXPECT_THAT(core.error().message(), testing::Not(HasSubstr("\x1b")));
+}
+
 }  // namespace
 }  // namespace rig::analyzer

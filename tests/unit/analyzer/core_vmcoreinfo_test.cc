@@ -157,6 +157,16 @@ TEST_P(VmcoreinfoSearch, TextWithoutSymbolsOrWithAnImpossibleSizeIsNotTaken) {
   EXPECT_FALSE(core->vmcoreinfo());
 }
 
+TEST_P(VmcoreinfoSearch, WhatIsUsedIsTheNoteWhenTheSearchFindsNothingBetter) {
+  SyntheticCore synthetic;
+  synthetic.vmcoreinfo("PAGESIZE=4096\n").memory(PhysAddr{0x1000}, "x");
+  const auto core = open(synthetic);
+  ASSERT_TRUE(core) << core.error().message();
+  ASSERT_TRUE(core->vmcoreinfo());
+  EXPECT_EQ(core->vmcoreinfo()->value("PAGESIZE"), "4096");
+  EXPECT_FALSE(core->vmcoreinfo_searched());
+}
+
 TEST_P(VmcoreinfoSearch, PageLeftOutBeforeTheNoteDoesNotEndTheSearch) {
   SyntheticCore synthetic;
   synthetic.memory(PhysAddr{0x1000}, "x").excluded(PhysAddr{0x2000});
