@@ -16,16 +16,8 @@ constexpr std::size_t kMaxMarks = 4;  // suspicious words shown of one object
 constexpr std::ptrdiff_t kFewFrames = 3;
 constexpr std::size_t kMaxFrames = 32;
 
-// The guest chooses comm names and log text: nothing of it may steer the terminal.
-std::string printable(std::string_view text) {
-  std::string out;
-  for (const char each : text) {
-    out += static_cast<unsigned char>(each) < 0x20 || each == 0x7f ? '?' : each;
-  }
-  return out;
-}
-
-// `text` after a prefix, broken at spaces; further lines begin below the text.
+// `text` after a prefix, broken at spaces; further lines begin below the text. The guest chooses
+// comm names and log text: nothing of it may steer the terminal.
 void put(std::string& out, std::string_view before, std::string_view text) {
   const std::string clean = printable(text);
   std::string_view rest = clean;
@@ -84,16 +76,19 @@ void put_head(std::string& out, const CoreFacts& core) {
 
 // One line that says it all.
 std::string summary(const Findings& findings) {
-  if (!findings.reports.empty()) {
-    const oops::Report& report = findings.reports.front();
-    std::string text = report.title.empty() ? report.kind : report.title;
-    if (report.address) text += fmt::format(", address {:#x}", *report.address);
+  if (const auto report = oops::cause(findings.reports)) {
+    std::string text = report->title.empty() ? report->kind : report->title;
+    if (report->address) text += fmt::format(", address {:#x}", *report->address);
     if (findings.reports.size() > 1) {
       text += fmt::format(" (and {} more in the log)", findings.reports.size() - 1);
     }
     return text;
   }
   if (findings.panic) return "panic without a report: " + *findings.panic;
+  if (!findings.reports.empty()) {
+    return fmt::format("no crash: the kernel survived what it reported ({})",
+                       findings.reports.front().title);
+  }
   return "no crash: neither a report nor a panic is in the kernel's log";
 }
 
@@ -129,8 +124,9 @@ void put_frame(std::string& out, const oops::Frame& frame) {
 // The frames that the kernel was sure of; the others are stale words of the stack more often than
 // callers. All of them when too few are sure to tell a story.
 void put_trace(std::string& out, const std::vector<oops::Report>& reports) {
-  if (reports.empty() || reports.front().frames.empty()) return;
-  const std::vector<oops::Frame>& frames = reports.front().frames;
+  const auto report = oops::cause(reports);
+  if (!report || report->frames.empty()) return;
+  const std::vector<oops::Frame>& frames = report->frames;
   const auto sure = std::ranges::count_if(frames, &oops::Frame::reliable);
   const bool all = sure < kFewFrames;
   out += "\nCALL TRACE, from the kernel's log\n";

@@ -26,7 +26,8 @@ class FakeVm : public vm::Vm {
   // Events that a call of this name brings about: reactions["load_module"] = {console("...")}.
   std::map<std::string, std::vector<vm::Event>, std::less<>> reactions;
   std::map<std::string, std::string, std::less<>> guest_files;  // put_file() and get_file()
-  std::string core = "KDUMP   a core";                          // what dump() writes
+  std::string core = "KDUMP   a core";  // what dump() writes; minimal_core() of
+                                        // synthetic_core.h is one that can be analyzed
   vm::VmDescription description = {"fake", "1", "none", "it is a fake", "fake-vm"};
 
   // --- what was asked of it, in order: "load_module /m.ko late_write=1" ---

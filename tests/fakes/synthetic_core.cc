@@ -333,6 +333,12 @@ Status SyntheticCore::write(const fs::path& path, CoreFormat format, bool flatte
   return write_bytes(path, flatten ? flattened(plain) : plain);
 }
 
+std::string minimal_core(std::string_view release) {
+  SyntheticCore core;
+  core.vmcoreinfo(fmt::format("OSRELEASE={}\nPAGESIZE=4096\n", release)).prstatus_of_pid(1);
+  return core.memory(PhysAddr{0x1000}, "a page").bytes(CoreFormat::kKdumpZlib);
+}
+
 Status write_bytes(const fs::path& path, std::string_view bytes) {
   std::ofstream file(path, std::ios::binary | std::ios::trunc);
   file.write(bytes.data(), static_cast<std::streamsize>(bytes.size())).flush();

@@ -87,6 +87,10 @@ class SyntheticCore {
   std::optional<std::string> machine_;
 };
 
+// A small core of an x86_64 machine that crashed in no way that anything in it tells: VMCOREINFO,
+// one CPU and one page. For whoever needs only that there is a core: fake_vm.core = minimal_core();
+std::string minimal_core(std::string_view release = "6.1.0-test");
+
 // A plain write: nothing that a test makes has to survive a power cut.
 Status write_bytes(const fs::path& path, std::string_view bytes);
 

@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 
 #include "analyzer/analyzer.h"
+#include "fakes/synthetic_core.h"
 
 namespace rig::analyzer {
 namespace {
@@ -37,7 +38,9 @@ Findings example() {
   const CodeLocation at{VirtAddr{0xffff'ffff'817c'0c2d}, "skb_release_data", 0x11d, ""};
   findings.cpus.push_back({0, "swapper/0", 0, VirtAddr{0xffff'ffff'82a1'aa40}, at, {}, true});
   ExceptionFacts exception;
-  exception.comm = "evil\x1b[2J";
+  exception.comm =
+      "evil\x1b[2J\x9b"
+      "2J";
   exception.pid = 0;
   exception.at = at;
   exception.address = 0x106;
@@ -78,10 +81,26 @@ TEST(FindingsText, MarksTheFaultingAddressInTheObjectThatHoldsIt) {
 TEST(FindingsText, KeepsToHundredColumnsAndLetsNoGuestSteerTheTerminal) {
   const auto text = to_text(example());
   EXPECT_THAT(text, Not(HasSubstr("\x1b")));
+  EXPECT_THAT(text, Not(HasSubstr("\x9b"))) << "CSI as one byte";
   std::size_t begin = 0;
   for (std::size_t end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
     EXPECT_LE(end - begin, 100u) << text.substr(begin, end - begin);
   }
+}
+
+TEST(FindingsText, TellsOfTheCrashNotOfWhatHealthyKernelsReportBefore) {
+  auto findings = example();
+  oops::Report before;
+  before.kind = "page-allocation-failure";
+  before.title = "load: page allocation failure";
+  before.frames = {{"warn_alloc", 1, 2, "", true}};
+  findings.reports.insert(findings.reports.begin(), before);
+  const auto text = to_text(findings);
+  EXPECT_THAT(text, testing::StartsWith("crash      BUG: unable to handle"));
+  EXPECT_THAT(text, Not(HasSubstr("warn_alloc")));
+  findings.reports.pop_back();
+  findings.panic.reset();
+  EXPECT_THAT(to_text(findings), testing::StartsWith("crash      no crash: the kernel survived"));
 }
 
 TEST(FindingsText, OfAHealthyGuestSaysThatNothingCrashed) {
@@ -114,6 +133,19 @@ TEST(Analyze, WhatIsNoCoreIsTheInputsFault) {
   const auto findings = analyze("/dev/null");
   ASSERT_FALSE(findings);
   EXPECT_EQ(findings.error().blame, Blame::kInput);
+}
+
+TEST(Analyze, ACoreWithoutAnyMemoryOfTheKernelStillSaysWhatItIs) {
+  const auto folder = TempDir::create("findings-test");
+  ASSERT_TRUE(folder);
+  const fs::path path = folder->path() / "core";
+  ASSERT_TRUE(fakes::write_bytes(path, fakes::minimal_core("6.1.0-77-amd64")));
+  const auto findings = analyze(path);
+  ASSERT_TRUE(findings) << findings.error().message();
+  EXPECT_EQ(findings->core.release, "6.1.0-77-amd64");
+  EXPECT_EQ(findings->core.vmcoreinfo, "note");
+  EXPECT_EQ(findings->cpus.size(), 1u);
+  EXPECT_FALSE(findings->remarks.empty());
 }
 
 }  // namespace
