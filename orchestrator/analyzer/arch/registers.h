@@ -26,7 +26,7 @@ struct CpuState {
   std::vector<RegisterValue> registers;
   std::vector<std::uint64_t> per_cpu_bases;    // where the CPU may keep its per-CPU base
   std::optional<std::uint64_t> fault_address;  // CR2, FAR
-  std::optional<PhysAddr> page_table_root;     // CR3, TTBR
+  std::optional<PhysAddr> page_table_root;     // the address in CR3, TTBR
   std::optional<std::uint64_t> cr4;            // x86_64 only
 };
 

@@ -14,17 +14,26 @@ constexpr unsigned kPageShift = 12;
 // arch/x86/include/asm/page_64_types.h: where the kernel's image is linked.
 constexpr std::uint64_t kStartKernelMap = 0xffff'ffff'8000'0000;
 constexpr std::uint64_t kCr4La57 = 1 << 12;
+// With page table isolation this bit of CR3 selects the user's half of a pair of roots; without, it
+// is one of the root's address. Nothing says which it is.
+constexpr std::uint64_t kCr3UserHalf = 1 << 12;
 
 // Do the tables that a vCPU used map the kernel as the kernel's own do? With page table isolation a
 // CPU in user mode has tables without the kernel: those say nothing.
-bool contradicts(const PhysMemory& memory, const CpuNote& note, unsigned levels, VirtAddr text,
-                 PhysAddr expected) {
+bool contradicts(const PhysMemory& memory, const CpuNote& note, unsigned levels,
+                 std::uint64_t encryption_mask, VirtAddr text, PhysAddr expected) {
   const auto state = decode_x86_64_cpu(note);
   if (!state || !state->page_table_root || state->user_mode) return false;
   if (state->cr4 && ((*state->cr4 & kCr4La57) != 0) != (levels == 5)) return true;
-  const X86PageTable table(memory, *state->page_table_root, levels);
-  const auto leaf = table.walk(text);
-  return leaf && leaf->to + (text - leaf->begin) != expected;
+  const std::uint64_t cr3 = raw(*state->page_table_root) & ~encryption_mask;
+  bool otherwise = false;
+  for (const std::uint64_t root : {cr3, cr3 & ~kCr3UserHalf}) {
+    const X86PageTable table(memory, PhysAddr{root}, levels, encryption_mask);
+    const auto leaf = table.walk(text);
+    if (leaf && leaf->to + (text - leaf->begin) == expected) return false;
+    otherwise |= leaf.has_value();
+  }
+  return otherwise;
 }
 
 }  // namespace
@@ -89,7 +98,7 @@ Result<KernelSpace> open_x86_64_kernel(const PhysMemory& memory, const Vmcoreinf
   const VirtAddr text = info.symbol("_stext").value_or(*root);
   const auto text_at = space.memory->translate(text);
   for (const CpuNote& cpu : cpus) {
-    if (text_at && contradicts(memory, cpu, levels, text, *text_at)) {
+    if (text_at && contradicts(memory, cpu, levels, encryption_mask, text, *text_at)) {
       space.remarks.push_back(fmt::format(
           "vCPU {}: its CR3 does not map the kernel as VMCOREINFO says it is mapped", cpu.index));
     }

@@ -23,8 +23,6 @@ constexpr std::uint64_t kQemuCr = 8 + 18 * 8 + 10 * 24;
 constexpr std::uint64_t kQemuKernelGsBase = kQemuCr + 5 * 8;
 
 constexpr std::uint64_t kCr3Address = 0x000f'ffff'ffff'f000;
-// With page table isolation, bit 12 of CR3 selects the user's half of a pair of roots.
-constexpr std::uint64_t kCr3UserHalf = 1 << 12;
 
 constexpr std::uint64_t kKernelCs = 0x10;
 constexpr std::uint64_t kKernelDs = 0x18;
@@ -54,7 +52,7 @@ std::optional<CpuState> decode_x86_64_cpu(const CpuNote& note) {
   }
   state.fault_address = load<std::uint64_t>(note.qemu, kQemuCr + 2 * 8);
   if (const auto cr3 = load<std::uint64_t>(note.qemu, kQemuCr + 3 * 8)) {
-    state.page_table_root = PhysAddr{*cr3 & kCr3Address & ~kCr3UserHalf};
+    state.page_table_root = PhysAddr{*cr3 & kCr3Address};
   }
   state.cr4 = load<std::uint64_t>(note.qemu, kQemuCr + 4 * 8);
   return state;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 
 namespace rig::analyzer {
 namespace {
@@ -73,19 +74,53 @@ Result<std::array<std::string, kTokens>> read_tokens(const VirtMemory& memory,
   return tokens;
 }
 
+// CONFIG_KALLSYMS_ABSOLUTE_PERCPU (x86_64 with SMP, until v6.15): an offset that is not negative is
+// absolute, the others count down from the base. Without it all are unsigned and from the base.
+// Nothing says which it is, but only the first kind has negative offsets in plenty.
+bool is_absolute_per_cpu(std::span<const std::int32_t> offsets) {
+  const auto negative = std::ranges::count_if(offsets, [](auto offset) { return offset < 0; });
+  return static_cast<std::size_t>(negative) > offsets.size() / 2;
+}
+
+std::uint64_t address_of(std::int32_t offset, std::uint64_t base, bool absolute_per_cpu) {
+  if (!absolute_per_cpu) return base + static_cast<std::uint32_t>(offset);
+  if (offset >= 0) return static_cast<std::uint32_t>(offset);
+  return base - 1 - static_cast<std::uint64_t>(static_cast<std::int64_t>(offset));
+}
+
 }  // namespace
 
-// The names' bytes, taken in pieces: where they end is known only after the last name.
+// The names, expanded one after the other. Their bytes are taken in pieces: where they end is known
+// only after the last name.
 class Kallsyms::Names {
  public:
-  Names(const VirtMemory& memory, VirtAddr from) : memory_(memory), next_(from) {}
+  Names(const VirtMemory& memory, VirtAddr from, std::span<const std::string, kTokens> tokens)
+      : memory_(memory), next_(from), tokens_(tokens) {}
 
+  // Appends the next one, the symbol's type before it. False when the bytes end before.
+  bool append_next(std::string& out) {
+    const auto first = byte();
+    if (!first) return false;
+    std::size_t length = *first;
+    if ((length & 0x80) != 0) {  // since 73bbb94466fd (v6.1) a length may take two bytes
+      const auto second = byte();
+      if (!second) return false;
+      length = (length & 0x7f) | static_cast<std::size_t>(*second) << 7;
+    }
+    for (; length > 0; --length) {
+      const auto token = byte();
+      if (!token) return false;
+      out += tokens_[*token];
+    }
+    return true;
+  }
+
+ private:
   std::optional<std::uint8_t> byte() {
     if (position_ == piece_.size() && !refill()) return std::nullopt;
     return std::to_integer<std::uint8_t>(piece_[position_++]);
   }
 
- private:
   bool refill() {
     piece_ = memory_.read_up_to(next_, 64 << 10);
     next_ += piece_.size();
@@ -95,6 +130,7 @@ class Kallsyms::Names {
 
   const VirtMemory& memory_;
   VirtAddr next_;
+  std::span<const std::string, kTokens> tokens_;
   std::vector<std::byte> piece_;
   std::size_t position_ = 0;
 };
@@ -107,31 +143,16 @@ Result<Kallsyms> Kallsyms::read(const VirtMemory& memory, const Vmcoreinfo& info
     return fail(Blame::kInput, "kallsyms: the addresses at {} are not whole in the core",
                 tables.offsets);
   }
-  // CONFIG_KALLSYMS_ABSOLUTE_PERCPU (x86_64 with SMP, until v6.15): an offset that is not negative
-  // is absolute, the others count down from the base. Without it all are unsigned and from the
-  // base. Nothing says which it is, but only the first kind has negative offsets in plenty.
-  const auto negative = std::ranges::count_if(offsets, [](auto offset) { return offset < 0; });
-  const bool absolute_per_cpu = static_cast<std::size_t>(negative) > offsets.size() / 2;
+  const bool absolute_per_cpu = is_absolute_per_cpu(offsets);
 
   Kallsyms result;
   result.entries_.reserve(tables.count);
   result.names_.reserve(tables.count * 28ull);
-  Names names(memory, tables.names);
+  Names names(memory, tables.names, tokens);
   for (std::uint32_t i = 0; i < tables.count; ++i) {
-    const auto cut = [&] { return fail(Blame::kInput, "kallsyms: cut short at name {}", i); };
-    const auto first = names.byte();
-    if (!first) return cut();
-    std::size_t length = *first;
-    if ((length & 0x80) != 0) {  // since 73bbb94466fd (v6.1) a length may take two bytes
-      const auto second = names.byte();
-      if (!second) return cut();
-      length = (length & 0x7f) | static_cast<std::size_t>(*second) << 7;
-    }
     const std::size_t begin = result.names_.size();
-    for (; length > 0; --length) {
-      const auto token = names.byte();
-      if (!token) return cut();
-      result.names_ += tokens[*token];
+    if (!names.append_next(result.names_)) {
+      return fail(Blame::kInput, "kallsyms: cut short at name {}", i);
     }
     const std::size_t size = result.names_.size() - begin;
     if (size < 2 || size > kMaxNameLength || result.names_.size() > kMaxNames) {
@@ -141,13 +162,7 @@ Result<Kallsyms> Kallsyms::read(const VirtMemory& memory, const Vmcoreinfo& info
     entry.type = result.names_[begin];
     entry.name = static_cast<std::uint32_t>(begin + 1);
     entry.length = static_cast<std::uint16_t>(size - 1);
-    if (!absolute_per_cpu) {
-      entry.address = tables.relative_base + static_cast<std::uint32_t>(offsets[i]);
-    } else if (offsets[i] >= 0) {
-      entry.address = static_cast<std::uint32_t>(offsets[i]);
-    } else {
-      entry.address = tables.relative_base - 1 - static_cast<std::int64_t>(offsets[i]);
-    }
+    entry.address = address_of(offsets[i], tables.relative_base, absolute_per_cpu);
     result.entries_.push_back(entry);
   }
   const auto by_address = [](const Entry& a, const Entry& b) { return a.address < b.address; };

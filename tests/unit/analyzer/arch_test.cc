@@ -175,6 +175,54 @@ TEST(X86Kernel, WithoutTheBaseOfPhysicalMemoryThereIsNoGuess) {
   EXPECT_THAT(space.error().what, HasSubstr("phys_base"));
 }
 
+// A vCPU's CR3 of which bit 12 is set, and what the roots with and without that bit map.
+class X86Cr3 : public testing::Test {
+ protected:
+  static constexpr std::uint64_t kWithout = 0x0700'0000;
+  static constexpr std::uint64_t kWith = kWithout + 0x1000;
+  static constexpr std::uint64_t kOther = 0x0701'0000;
+
+  void maps_the_kernel(std::uint64_t root) {
+    const auto entry = image_.tables.memory.load<std::uint64_t>(PhysAddr{kRoot + 511 * 8});
+    image_.tables.memory.put(root + 511 * 8, *entry);
+  }
+  void maps_something_else(std::uint64_t root) {
+    image_.tables.memory.put(root + 511 * 8, kOther | kPresent);
+    image_.tables.memory.put(kOther + 510 * 8, 0x4000'0000 | 1ull << 7 | kPresent);
+  }
+  std::vector<std::string> remarks() {
+    CpuNote note;
+    note.prstatus.resize(336);
+    note.qemu.resize(440);
+    const std::uint64_t cr3 = kWith, cs = 0x10;
+    std::memcpy(note.prstatus.data() + 112 + 136, &cs, 8);
+    std::memcpy(note.qemu.data() + 392 + 24, &cr3, 8);
+    const auto space = open_x86_64_kernel(image_.tables.memory, Vmcoreinfo(image_.info), {note});
+    EXPECT_TRUE(space);
+    return space ? space->remarks : std::vector<std::string>{};
+  }
+
+  KernelImage image_;
+};
+
+TEST_F(X86Cr3, WithoutPageTableIsolationBit12IsAnAddressBit) {
+  maps_something_else(kWithout);
+  maps_the_kernel(kWith);
+  EXPECT_THAT(remarks(), testing::IsEmpty());
+}
+
+TEST_F(X86Cr3, WithPageTableIsolationBit12SelectsTheUsersHalf) {
+  maps_the_kernel(kWithout);
+  maps_something_else(kWith);
+  EXPECT_THAT(remarks(), testing::IsEmpty());
+}
+
+TEST_F(X86Cr3, WhenNeitherMapsTheKernelAsItShouldBeItIsSaid) {
+  maps_something_else(kWithout);
+  maps_something_else(kWith);
+  EXPECT_THAT(remarks(), testing::ElementsAre(HasSubstr("does not map the kernel")));
+}
+
 TEST(X86Registers, TheFrameOfAKernelModeExceptionIsDecoded) {
   std::vector<std::byte> bytes(kX86FrameSize);
   const auto put = [&](std::uint64_t at, std::uint64_t value) {
@@ -216,7 +264,7 @@ TEST(X86Registers, QemusNoteGivesTheControlRegisters) {
   const auto state = decode_x86_64_cpu(note);
   ASSERT_TRUE(state);
   EXPECT_EQ(state->fault_address, 0x106u);
-  EXPECT_EQ(state->page_table_root, PhysAddr{0x5bae000 & ~(1ull << 12)});
+  EXPECT_EQ(state->page_table_root, PhysAddr{cr3});
   EXPECT_THAT(state->per_cpu_bases, testing::Contains(gs));
   note.qemu.resize(100);
   EXPECT_EQ(decode_x86_64_cpu(note)->fault_address, std::nullopt);
