@@ -182,7 +182,9 @@ void QemuVm::push(Event event) {
   const bool line = event.kind == EventKind::kConsoleLine;
   const bool output = event.kind == EventKind::kProgramOutput;
   const bool noise = line || output || event.kind == EventKind::kHeartbeat;
-  if (noise && queued_bytes_ + size_of(event) > kMaxQueued) {
+  // Once something is missing, more is: a few large gaps are easier to read than many small ones.
+  const std::size_t limit = dropped_.lines + dropped_.output == 0 ? kMaxQueued : kMaxQueued / 2;
+  if (noise && queued_bytes_ + size_of(event) > limit) {
     dropped_.lines += line ? 1 : 0;
     dropped_.output += output ? event.text.size() : 0;
     return;
