@@ -141,13 +141,13 @@ Status Run::boot() {
   attempt_.seconds.boot = watch_.seconds();
   if (guest) return check_drivers(*guest);
   RIG_TRY(drain());
-  const auto reports = oops::parse_reports(detector_.console());
+  const auto cause = oops::cause(oops::parse_reports(detector_.console()));
   const std::string why =
-      !reports.empty() ? reports.front().title
+      cause ? cause->title
       : detector_.console().empty()
           ? "it printed nothing at all"
           : fmt::format("its agent was silent for {}", human_seconds(*attempt_.seconds.boot));
-  if (!reports.empty()) attempt_.report = reports.front();
+  attempt_.report = cause;
   return fail_hint(Blame::kRig,
                    fmt::format("read {}; try without the scenario's cmdline, or a longer "
                                "timeouts.boot than {} s",
@@ -308,6 +308,7 @@ Status Run::capture() {
                                              Deadline::after(time)));
   vm_.reset();
   attempt_.core = core.path.filename().string();
+  attempt_.core_format = vm::to_string(options_.format);
   attempt_.seconds.capture = watch_.seconds();
   return {};
 }
@@ -320,7 +321,7 @@ Status Run::analyze() {
   RIG_TRY(write_file_atomically(options_.folder / "findings.json", analyzer::to_json(*findings_)));
   attempt_.findings = "findings.json";
   attempt_.seconds.analyze = watch_.seconds();
-  if (reports_.empty()) reports_ = findings_->reports;
+  if (!oops::cause(reports_)) reports_ = findings_->reports;
   return {};
 }
 
@@ -329,7 +330,7 @@ void Run::judge() {
   observation.crashed = ending_ == Ending::kCrashed || ending_ == Ending::kDamaged;
   observation.hung = ending_ == Ending::kHung;
   observation.survived = ending_ == Ending::kSurvived;
-  if (ending_ != Ending::kSurvived && !reports_.empty()) observation.report = reports_.front();
+  if (ending_ != Ending::kSurvived) observation.report = oops::cause(reports_);
   observation.findings = findings_ ? &*findings_ : nullptr;
   verdict::Judgement judgement = verdict::judge(cell_.expectation(), observation);
   attempt_.outcome = judgement.outcome;

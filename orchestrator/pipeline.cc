@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <utility>
 
@@ -15,18 +16,18 @@
 namespace rig {
 namespace {
 
-// Of every guest: messages on the serial console, and a panic stops at once with its memory intact.
-constexpr const char* kBaseCmdline = "console=ttyS0 panic=-1";
-
 void append(std::vector<std::string>& words, const std::vector<std::string>& more) {
   words.insert(words.end(), more.begin(), more.end());
 }
 
 // image: what the cell's attempts boot and inject. Cheap when the caches have it.
-Result<Payload> prepare(const scenario::Cell& cell, const RunOptions& options,
+Result<Payload> prepare(const scenario::Cell& cell, const RunOptions& options, bool refresh,
                         publish::LiveView& view) {
   const image::FetchOptions fetch{[&](const Progress& progress) { view.step(progress); },
-                                  options.stop, options.refresh};
+                                  options.stop, refresh,
+                                  [&](std::string_view warning) { view.note(warning); }};
+  // Also refuses an architecture that the backend has no machine for, before anything is fetched.
+  RIG_ASSIGN(const auto console, vm::console_device(options.backend, cell.arch));
   RIG_ASSIGN(const auto spec,
              scenario::load_kernel_spec(cell.kernel, options.layout.root / "kernels"));
   Payload payload;
@@ -39,9 +40,11 @@ Result<Payload> prepare(const scenario::Cell& cell, const RunOptions& options,
     RIG_ASSIGN(const auto needed, image::module_depends(payload.module));
     append(initramfs.drivers, needed);
     payload.module_params = cell.variant.param_text();
+    RIG_ASSIGN(payload.module_sha256, image::file_sha256(payload.module));
   }
   RIG_ASSIGN(payload.initramfs, image::build_initramfs(payload.kernel, initramfs));
-  payload.cmdline = fmt::format("{} {}", kBaseCmdline, fmt::join(cell.cmdline(), " "));
+  // Of every guest: messages on the serial port; a panic stops at once with its memory intact.
+  payload.cmdline = fmt::format("console={} panic=-1 {}", console, fmt::join(cell.cmdline(), " "));
   if (const auto& stress = cell.scenario->stress) {
     RIG_ASSIGN(payload.program, options.layout.stress_program(stress->program));
     payload.program_args = stress->arguments();
@@ -53,13 +56,15 @@ store::CellRecord describe(const scenario::Cell& cell, const Payload& payload) {
   store::CellRecord record;
   record.scenario = cell.scenario->name;
   record.arch = to_string(cell.arch);
-  record.kernel = cell.kernel;
+  record.kernel = cell.kernel_name();
   record.detector = cell.detector.name;
   record.variant = cell.variant.name;
   record.kernel_release = payload.kernel.release;
   record.kernel_package = payload.kernel.package;
   record.kernel_version = payload.kernel.version;
   record.cmdline = payload.cmdline;
+  record.module_file = payload.module.filename();
+  record.module_sha256 = payload.module_sha256;
   record.attempts.resize(cell.repeat);
   return record;
 }
@@ -223,8 +228,10 @@ Result<store::RunRecord> run_cells(const std::vector<scenario::Cell>& cells,
                                    const RunOptions& options, publish::LiveView& view) {
   store::RunRecord record;
   std::vector<Payload> payloads;
+  std::set<std::pair<std::string, Arch>> refreshed;
   for (const scenario::Cell& cell : cells) {
-    RIG_ASSIGN(Payload payload, prepare(cell, options, view));  // image
+    const bool refresh = options.refresh && refreshed.emplace(cell.kernel, cell.arch).second;
+    RIG_ASSIGN(Payload payload, prepare(cell, options, refresh, view));  // image
     record.cells.push_back(describe(cell, payload));
     payloads.push_back(std::move(payload));
   }

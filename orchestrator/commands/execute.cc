@@ -19,18 +19,9 @@
 namespace rig::commands {
 namespace {
 
-struct NamedFormat {
-  std::string_view name;
-  vm::DumpFormat format;
-};
-constexpr NamedFormat kFormats[] = {{"kdump-zlib", vm::DumpFormat::kKdumpZlib},
-                                    {"kdump-lzo", vm::DumpFormat::kKdumpLzo},
-                                    {"kdump-snappy", vm::DumpFormat::kKdumpSnappy},
-                                    {"elf", vm::DumpFormat::kElf}};
-
 Result<vm::DumpFormat> parse_format(const std::string& name) {
   std::vector<std::string> names;
-  for (const NamedFormat& each : kFormats) {
+  for (const vm::NamedDumpFormat& each : vm::kDumpFormats) {
     if (each.name == name) return each.format;
     names.emplace_back(each.name);
   }
@@ -103,6 +94,7 @@ Result<std::vector<scenario::Cell>> select_cells(const Layout& layout,
                                                  const scenario::Selection& selection) {
   scenario::LoadOptions options;
   options.root = layout.root;
+  options.programs = layout.build / "guest/stress";
   options.report_kinds = oops::known_kinds();
   std::vector<scenario::Cell> cells;
   for (const std::string& name : names) {

@@ -74,6 +74,22 @@ struct GuestInfo {
 
 enum class DumpFormat { kKdumpZlib, kKdumpLzo, kKdumpSnappy, kElf };
 
+// Their names on the command line and in records.
+struct NamedDumpFormat {
+  std::string_view name;
+  DumpFormat format;
+};
+inline constexpr NamedDumpFormat kDumpFormats[] = {{"kdump-zlib", DumpFormat::kKdumpZlib},
+                                                   {"kdump-lzo", DumpFormat::kKdumpLzo},
+                                                   {"kdump-snappy", DumpFormat::kKdumpSnappy},
+                                                   {"elf", DumpFormat::kElf}};
+constexpr std::string_view to_string(DumpFormat format) {
+  for (const NamedDumpFormat& each : kDumpFormats) {
+    if (each.format == format) return each.name;
+  }
+  return "unknown";
+}
+
 // For the record: how to run the same machine by hand, and what it ran on.
 struct VmDescription {
   std::string backend;             // "qemu"

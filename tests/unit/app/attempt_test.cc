@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "fakes/fake_vm.h"
+#include "fakes/synthetic_core.h"
 
 namespace rig {
 namespace {
@@ -74,6 +75,35 @@ TEST_F(AttemptTest, LoadThatEndsWellIsSurvival) {
   EXPECT_EQ(attempt.outcome, Outcome::kSurvived) << attempt.error;
   EXPECT_EQ(phases_, (std::vector<std::string>{"boot", "inject", "wait"}));
   EXPECT_THAT(attempt.core, IsEmpty());
+}
+
+TEST_F(AttemptTest, CrashWithTheExpectedReportIsTheExpectedCrash) {
+  auto machine = std::make_unique<FakeVm>();
+  machine->core = fakes::minimal_core();
+  machine->reactions["start_program"] = {
+      // What a healthy kernel says under load is not the cause.
+      FakeVm::console("[    0.9] io_and_net: page allocation failure: order:9, mode:0xcc0"),
+      FakeVm::console("[    1.0] BUG: kernel NULL pointer dereference, address: 0000000000000106"),
+      FakeVm::event(EventKind::kPanicked), FakeVm::event(EventKind::kStopped)};
+  const auto attempt = play(std::move(machine));
+  EXPECT_EQ(attempt.outcome, Outcome::kExpectedCrash) << attempt.error;
+  EXPECT_EQ(attempt.core, "vmcore");
+  EXPECT_EQ(attempt.core_format, "kdump-zlib");
+  EXPECT_TRUE(fs::exists(folder_.path() / attempt.findings));
+  EXPECT_EQ(phases_.back(), "analyze");
+}
+
+TEST_F(AttemptTest, CrashWithAnotherReportIsAnotherCrash) {
+  cell_.detector.expect.report->kind = "kasan-use-after-free";
+  auto machine = std::make_unique<FakeVm>();
+  machine->core = fakes::minimal_core();
+  machine->reactions["start_program"] = {
+      FakeVm::console("[    1.0] BUG: kernel NULL pointer dereference, address: 0000000000000106"),
+      FakeVm::event(EventKind::kPanicked), FakeVm::event(EventKind::kStopped)};
+  const auto attempt = play(std::move(machine));
+  EXPECT_EQ(attempt.outcome, Outcome::kOtherCrash);
+  ASSERT_FALSE(attempt.checks.empty());
+  EXPECT_EQ(attempt.checks[0].found, "null-deref");
 }
 
 TEST_F(AttemptTest, LoadThatFoundItsDataWrongIsNoSurvival) {
