@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A vmcore as a file: ELF (QEMU, libvirt, /proc/vmcore), kdump-compressed (zlib, lzo, snappy,
-// zstd; makedumpfile's bitmaps), either of them flattened. Mapped, never read as a whole; pages are
+// zstd; makedumpfile's bitmaps), either of them flattened. Never read as a whole; pages are
 // decompressed on demand into a bounded cache, so cost follows what is asked.
 #pragma once
 

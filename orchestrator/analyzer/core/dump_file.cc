@@ -2,7 +2,7 @@
 #include "analyzer/core/dump_file.h"
 
 #include <fcntl.h>
-#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -20,50 +20,62 @@ constexpr std::uint64_t kEndMark = ~std::uint64_t{0};
 constexpr std::uint64_t kOffsetLimit = std::uint64_t{1} << 48;
 constexpr std::size_t kRecordLimit = std::size_t{1} << 24;
 
-constexpr std::size_t kLargeRead = 4096;
-constexpr std::uint64_t kDropAfter = 64 << 20;
-
 struct Record {
   std::uint64_t offset = 0;
   std::uint64_t size = 0;
 };
 
-// Two big-endian numbers, or nothing when the file ends before. Read, not mapped: the headers lie
-// 16 KiB apart, so mapping would bring in the whole file to look at a thousandth of it.
+bool read_exactly(int fd, std::uint64_t position, MutableBytes out) {
+  while (!out.empty()) {
+    const ssize_t got = ::pread(fd, out.data(), out.size(), static_cast<off_t>(position));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return false;
+    out = out.subspan(static_cast<std::size_t>(got));
+    position += static_cast<std::uint64_t>(got);
+  }
+  return true;
+}
+
+// Two big-endian numbers, or nothing when the file ends before. Past the cache of blocks: the
+// headers lie 16 KiB apart, so blocks would bring in the whole file to look at a thousandth of it.
 std::optional<Record> read_record(int fd, std::uint64_t position) {
   std::array<std::uint64_t, 2> words{};
   static_assert(sizeof words == kRecordHeader);
-  const ssize_t got = ::pread(fd, words.data(), sizeof words, static_cast<off_t>(position));
-  if (got != static_cast<ssize_t>(sizeof words)) return std::nullopt;
+  if (!read_exactly(fd, position, std::as_writable_bytes(std::span(words)))) return std::nullopt;
   return Record{__builtin_bswap64(words[0]), __builtin_bswap64(words[1])};
 }
 
 }  // namespace
 
 Result<DumpFile> DumpFile::open(const fs::path& path) {
-  RIG_ASSIGN(MappedFile mapped, MappedFile::open(path));
-  DumpFile file(std::move(mapped));
-  if (!looks_flattened(file.file_.bytes())) return file;
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd) return fail_errno(errno, fmt::format("cannot open {}", path.string()), Blame::kInput);
-  if (const Status indexed = file.index_records(fd.get()); !indexed) {
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) {
+    return fail_errno(errno, fmt::format("cannot stat {}", path.string()), Blame::kInput);
+  }
+  if (!S_ISREG(info.st_mode)) {
+    return fail(Blame::kInput, "{} is not a regular file", path.string());
+  }
+  DumpFile file(std::move(fd), static_cast<std::uint64_t>(info.st_size));
+  if (!looks_flattened(file.read_up_to(0, kFlattenedHeaderSize))) return file;
+  if (const Status indexed = file.index_records(); !indexed) {
     return wrap(path.string(), indexed.error());
   }
   return file;
 }
 
-Status DumpFile::index_records(int fd) {
+Status DumpFile::index_records() {
   flattened_ = true;
   complete_ = false;
-  const std::uint64_t file_end = file_.bytes().size();
-  if (const auto type = read_record(fd, 16); !type || type->offset != 1) {
+  if (const auto type = read_record(fd_.get(), 16); !type || type->offset != 1) {
     return fail(Blame::kInput, "a flattened dump of a type that we do not know");
   }
   std::vector<Extent> records;
   std::uint64_t position = kFlattenedHeaderSize;
   for (;;) {
-    const auto record = read_record(fd, position);
-    if (!record || position + kRecordHeader > file_end) {
+    const auto record = read_record(fd_.get(), position);
+    if (!record || position + kRecordHeader > file_size_) {
       remarks_.push_back("the flattened file is cut short: its end record is missing");
       break;
     }
@@ -78,7 +90,7 @@ Status DumpFile::index_records(int fd) {
       break;
     }
     position += kRecordHeader;
-    const std::uint64_t present = std::min(record->size, file_end - position);
+    const std::uint64_t present = std::min(record->size, file_size_ - position);
     if (present != 0) records.push_back({record->offset, present, position});
     position += present;
   }
@@ -88,40 +100,56 @@ Status DumpFile::index_records(int fd) {
 }
 
 std::uint64_t DumpFile::size() const {
-  return flattened_ ? map_.end() : file_.bytes().size();
+  return flattened_ ? map_.end() : file_size_;
 }
 
 std::uint64_t DumpFile::file_size() const {
-  return file_.bytes().size();
+  return file_size_;
 }
 
-ByteView DumpFile::piece(std::uint64_t offset, std::uint64_t limit) const {
-  const ByteView bytes = file_.bytes();
-  if (!flattened_) {
-    if (offset >= bytes.size()) return {};
-    return bytes.subspan(offset, std::min<std::uint64_t>(limit, bytes.size() - offset));
-  }
+std::uint64_t DumpFile::piece(std::uint64_t offset, std::uint64_t limit) const {
+  if (!flattened_) return offset < file_size_ ? std::min(limit, file_size_ - offset) : 0;
   const Extent* extent = map_.at_or_above(offset);
-  if (extent == nullptr || extent->begin > offset) return {};
-  return bytes.subspan(extent->source + (offset - extent->begin),
-                       std::min(limit, extent->end() - offset));
+  if (extent == nullptr || extent->begin > offset) return 0;
+  return std::min(limit, extent->end() - offset);
 }
 
-std::optional<ByteView> DumpFile::view(std::uint64_t offset, std::uint64_t size) const {
-  const ByteView found = piece(offset, size);
-  if (found.size() != size) return std::nullopt;
-  return found;
+// Where in the file the piece at `offset` lies.
+std::uint64_t DumpFile::position_of(std::uint64_t offset) const {
+  if (!flattened_) return offset;
+  const Extent* extent = map_.at_or_above(offset);
+  return extent->source + (offset - extent->begin);
+}
+
+// [position, position + out.size()) lies in the file, as it was when it was opened.
+bool DumpFile::read_file(std::uint64_t position, MutableBytes out) const {
+  if (out.size() >= kBlock) return read_exactly(fd_.get(), position, out);
+  while (!out.empty()) {
+    const std::uint64_t block = position / kBlock;
+    const std::size_t inside = position % kBlock;
+    const std::size_t count = std::min(out.size(), kBlock - inside);
+    ByteView bytes = blocks_.find(block);
+    if (bytes.empty()) {
+      const MutableBytes slot = blocks_.insert(block);
+      const auto size = std::min<std::uint64_t>(kBlock, file_size_ - block * kBlock);
+      if (!read_exactly(fd_.get(), block * kBlock, slot.first(size))) {
+        blocks_.forget(block);
+        return false;
+      }
+      bytes = slot;
+    }
+    std::memcpy(out.data(), bytes.data() + inside, count);
+    out = out.subspan(count);
+    position += count;
+  }
+  return true;
 }
 
 bool DumpFile::read(std::uint64_t offset, MutableBytes out) const {
-  // A walk over a large file must not make all of it resident; look-ups do not count.
-  if (out.size() >= kLargeRead) copied_ += out.size();
-  if (copied_ > kDropAfter) drop_resident();
   while (!out.empty()) {
-    const ByteView found = piece(offset, out.size());
-    std::size_t count = found.size();
+    std::size_t count = piece(offset, out.size());
     if (count != 0) {
-      std::memcpy(out.data(), found.data(), count);
+      if (!read_file(position_of(offset), out.first(count))) return false;
     } else {
       const Extent* next = complete_ ? map_.at_or_above(offset) : nullptr;
       if (next == nullptr) return false;
@@ -134,11 +162,17 @@ bool DumpFile::read(std::uint64_t offset, MutableBytes out) const {
   return true;
 }
 
-void DumpFile::drop_resident() const {
-  copied_ = 0;
-  const ByteView bytes = file_.bytes();
-  if (bytes.empty()) return;
-  ::madvise(const_cast<std::byte*>(bytes.data()), bytes.size(), MADV_DONTNEED);
+std::vector<std::byte> DumpFile::read_up_to(std::uint64_t offset, std::uint64_t size) const {
+  std::vector<std::byte> bytes(std::min(size, file_size_));
+  if (read(offset, bytes)) return bytes;
+  std::uint64_t good = 0;
+  while (good < bytes.size()) {
+    const auto count = piece(offset + good, bytes.size() - good);
+    if (count == 0 || !read(offset + good, MutableBytes(bytes).subspan(good, count))) break;
+    good += count;
+  }
+  bytes.resize(good);
+  return bytes;
 }
 
 }  // namespace rig::analyzer

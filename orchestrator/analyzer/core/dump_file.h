@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The bytes of a dump by their offset in the dump, whether the file is plain or flattened.
-// A flattened file is read where its records lie: an index, no copy.
+// A flattened file is read where its records lie: an index, no copy. Read, not mapped: a file that
+// shrinks meanwhile, or a disk that fails, is a fault of this core and not of the whole process.
 #pragma once
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "analyzer/core/extents.h"
+#include "analyzer/core/page_cache.h"
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -27,11 +29,8 @@ class DumpFile {
   std::uint64_t size() const;       // the dump's: one past its last byte
   std::uint64_t file_size() const;  // the file's: bounds what can honestly be in it
 
-  // The bytes at `offset`, as many as lie there in one piece, at most `limit`; empty when none do.
-  ByteView piece(std::uint64_t offset, std::uint64_t limit) const;
-
-  // Exactly `size` bytes in one piece, or nothing.
-  std::optional<ByteView> view(std::uint64_t offset, std::uint64_t size) const;
+  // How many bytes lie at `offset` in one piece, at most `limit`; 0 when none do.
+  std::uint64_t piece(std::uint64_t offset, std::uint64_t limit) const;
 
   // Copies, also across pieces. False when some byte is not in the file. What no record of a
   // complete flattened file wrote is zero, as in the sparse file that it stands for.
@@ -44,19 +43,24 @@ class DumpFile {
     return value;
   }
 
-  // Lets go of the memory that the mapping occupies; the next access brings back what it needs.
-  void drop_resident() const;
+  // The bytes from `offset` on up to the first that is missing: at most `size`, maybe none.
+  std::vector<std::byte> read_up_to(std::uint64_t offset, std::uint64_t size) const;
 
  private:
-  explicit DumpFile(MappedFile file) : file_(std::move(file)) {}
-  Status index_records(int fd);
+  static constexpr std::size_t kBlock = 16 << 10;
 
-  MappedFile file_;
+  DumpFile(UniqueFd fd, std::uint64_t file_size) : fd_(std::move(fd)), file_size_(file_size) {}
+  Status index_records();
+  std::uint64_t position_of(std::uint64_t offset) const;
+  bool read_file(std::uint64_t position, MutableBytes out) const;
+
+  UniqueFd fd_;
+  std::uint64_t file_size_;
   bool flattened_ = false;
   bool complete_ = true;
   ExtentMap map_;  // flattened: dump offset -> file offset
   std::vector<std::string> remarks_;
-  mutable std::uint64_t copied_ = 0;  // by large reads, since the last drop_resident()
+  mutable PageCache blocks_{kBlock};  // of the file, for reads that are smaller
 };
 
 }  // namespace rig::analyzer

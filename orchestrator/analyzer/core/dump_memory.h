@@ -12,9 +12,6 @@ class DumpMemory : public PhysMemory {
  public:
   // What the file has bytes of, ascending, not overlapping: ranges() without what was left out.
   virtual std::vector<PhysRange> stored() const = 0;
-
-  // Before and during a walk over all of memory: lets go of mapped file pages that were read.
-  virtual void drop_resident() const = 0;
 };
 
 }  // namespace rig::analyzer

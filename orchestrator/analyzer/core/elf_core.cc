@@ -39,7 +39,6 @@ class ElfMemory final : public DumpMemory {
 
   std::vector<PhysRange> ranges() const override { return merged(in_memory_); }
   std::vector<PhysRange> stored() const override { return merged(in_file_); }
-  void drop_resident() const override { file_->drop_resident(); }
 
  private:
   static std::vector<PhysRange> merged(const ExtentMap& map) {
@@ -59,10 +58,11 @@ class ElfMemory final : public DumpMemory {
     const std::uint64_t start = extent.source + (at - extent.begin);
     std::uint64_t good = 0;
     while (good < out.size()) {
-      const std::size_t count = file_->piece(start + good, out.size() - good).size();
+      const std::uint64_t count = file_->piece(start + good, out.size() - good);
       if (count == 0) break;
       good += count;
     }
+    if (good >= out.size()) good = 0;  // it was there, and cannot be read
     return tl::unexpected(ReadFault{Absence::kDamaged, at + good});
   }
 
@@ -159,14 +159,11 @@ Result<Segments> read_segments(const DumpFile& file, const Elf64_Ehdr& header) {
 void read_notes(const DumpFile& file, const Segments& segments, Container& container) {
   std::vector<std::byte> bytes;
   for (const Extent& note : segments.notes) {
-    const std::uint64_t size = std::min(note.size, std::min(kNotesLimit, file.file_size()));
-    const std::size_t before = bytes.size();
-    if (before + size > kNotesLimit) break;
-    bytes.resize(before + size);
-    if (file.read(note.source, MutableBytes(bytes).subspan(before))) continue;
-    const ByteView present = file.piece(note.source, size);
-    std::copy(present.begin(), present.end(), bytes.begin() + static_cast<std::ptrdiff_t>(before));
-    bytes.resize(before + present.size());
+    const std::uint64_t size = std::min({note.size, kNotesLimit, file.file_size()});
+    if (bytes.size() + size > kNotesLimit) break;
+    const auto present = file.read_up_to(note.source, size);
+    bytes.insert(bytes.end(), present.begin(), present.end());
+    if (present.size() == size) continue;
     container.remarks.push_back("the notes are cut short");
   }
   container.notes = parse_notes(bytes);

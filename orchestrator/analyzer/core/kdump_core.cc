@@ -16,11 +16,7 @@ constexpr std::uint64_t kVmcoreinfoLimit = 1 << 20;
 // As much of [offset, offset + size) as the file has, at most `limit`.
 std::vector<std::byte> read_area(const DumpFile& file, std::uint64_t offset, std::uint64_t size,
                                  std::uint64_t limit) {
-  size = std::min({size, limit, file.file_size()});
-  std::vector<std::byte> bytes(size);
-  if (file.read(offset, bytes)) return bytes;
-  const ByteView present = file.piece(offset, size);
-  return {present.begin(), present.end()};
+  return file.read_up_to(offset, std::min(size, limit));
 }
 
 // makedumpfile copies utsname from the kernel; where it could not, struct elf_prstatus tells.

@@ -21,34 +21,20 @@ KdumpMemory::KdumpMemory(std::shared_ptr<const DumpFile> file, const KdumpLayout
       cache_(layout.block_size) {
   const std::uint64_t size = layout_.bitmap_size;
   const std::uint64_t second = layout_.bitmap_offset + (layout_.two_bitmaps ? size : 0);
-  ram_ = PageBitmap(bitmap(layout_.bitmap_offset, size, ram_copy_), layout_.page_count);
-  dumped_ = PageBitmap(bitmap(second, size, dumped_copy_), layout_.page_count);
+  ram_bytes_ = read_bitmap(layout_.bitmap_offset, size);
+  dumped_bytes_ = read_bitmap(second, size);
+  ram_ = PageBitmap(ram_bytes_, layout_.page_count);
+  dumped_ = PageBitmap(dumped_bytes_, layout_.page_count);
   first_rank_ = dumped_.rank(layout_.first_page);
 }
 
-// In place where the file has it in one piece. What a header claims is believed only as far as the
-// file goes, so memory stays in proportion to it.
-ByteView KdumpMemory::bitmap(std::uint64_t offset, std::uint64_t size,
-                             std::vector<std::byte>& copy) {
-  const std::uint64_t needed = layout_.page_count / 8 + 1;
-  size = std::min({size, needed, file_->file_size()});
-  if (const auto whole = file_->view(offset, size)) return *whole;
-  if (!file_->flattened()) {
-    bitmaps_complete_ = false;
-    return file_->piece(offset, size);
-  }
-  copy.resize(size);
-  if (file_->read(offset, copy)) return copy;
-  bitmaps_complete_ = false;
-  std::uint64_t good = 0;
-  while (good < size) {
-    const ByteView piece = file_->piece(offset + good, size - good);
-    if (piece.empty()) break;
-    std::memcpy(copy.data() + good, piece.data(), piece.size());
-    good += piece.size();
-  }
-  copy.resize(good);
-  return copy;
+// What a header claims is believed only as far as the file goes, so memory stays in proportion to
+// it.
+std::vector<std::byte> KdumpMemory::read_bitmap(std::uint64_t offset, std::uint64_t size) {
+  size = std::min({size, layout_.page_count / 8 + 1, file_->file_size()});
+  auto bytes = file_->read_up_to(offset, size);
+  if (bytes.size() != size) bitmaps_complete_ = false;
+  return bytes;
 }
 
 std::uint64_t KdumpMemory::stored_pages() const {
@@ -79,11 +65,8 @@ tl::expected<KdumpPageDescriptor, Absence> KdumpMemory::find(std::uint64_t page)
 
 bool KdumpMemory::unpack(const KdumpPageDescriptor& descriptor, MutableBytes out) const {
   const auto compression = static_cast<Compression>(descriptor.flags & kCompressionFlags);
-  if (const auto whole = file_->view(descriptor.offset, descriptor.size)) {
-    return decompressor_.unpack(compression, *whole, out);
-  }
-  std::vector<std::byte> packed(descriptor.size);  // it lies across two records of a flattened file
-  return file_->read(descriptor.offset, packed) && decompressor_.unpack(compression, packed, out);
+  packed_.resize(descriptor.size);
+  return file_->read(descriptor.offset, packed_) && decompressor_.unpack(compression, packed_, out);
 }
 
 tl::expected<void, Absence> KdumpMemory::read_part(std::uint64_t page, std::uint64_t inside,

@@ -20,7 +20,6 @@ class KdumpMemory final : public DumpMemory {
   Read<void> read(PhysAddr address, MutableBytes out) const override;
   std::vector<PhysRange> ranges() const override;
   std::vector<PhysRange> stored() const override;
-  void drop_resident() const override { file_->drop_resident(); }
 
   std::uint64_t ram_pages() const { return ram_.count(); }
   std::uint64_t dumped_pages() const { return dumped_.count(); }
@@ -34,7 +33,7 @@ class KdumpMemory final : public DumpMemory {
   Compression compression() const;
 
  private:
-  ByteView bitmap(std::uint64_t offset, std::uint64_t size, std::vector<std::byte>& copy);
+  std::vector<std::byte> read_bitmap(std::uint64_t offset, std::uint64_t size);
   std::optional<KdumpPageDescriptor> descriptor(std::uint64_t index) const;
   std::vector<PhysRange> runs(const PageBitmap& pages, std::uint64_t begin,
                               std::uint64_t end) const;
@@ -47,10 +46,11 @@ class KdumpMemory final : public DumpMemory {
   KdumpLayout layout_;
   unsigned page_shift_;
   bool bitmaps_complete_ = true;
-  std::vector<std::byte> ram_copy_, dumped_copy_;  // of flattened bitmaps that lie in pieces
-  PageBitmap ram_;                                 // bitmap 1: the guest had this page
-  PageBitmap dumped_;                              // bitmap 2: and the dump has it
-  std::uint64_t first_rank_ = 0;                   // of the part's first page
+  std::vector<std::byte> ram_bytes_, dumped_bytes_;
+  PageBitmap ram_;                         // bitmap 1: the guest had this page
+  PageBitmap dumped_;                      // bitmap 2: and the dump has it
+  std::uint64_t first_rank_ = 0;           // of the part's first page
+  mutable std::vector<std::byte> packed_;  // the page that is being unpacked
   mutable PageCache cache_;
   mutable Decompressor decompressor_;
 };

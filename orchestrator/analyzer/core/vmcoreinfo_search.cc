@@ -11,7 +11,6 @@ namespace {
 
 constexpr std::uint64_t kPage = 4096;
 constexpr std::size_t kWindow = 256 << 10;
-constexpr std::uint64_t kDropAfter = 32 << 20;
 
 // The note: sizes of name (11) and descriptor, type 0, "VMCOREINFO", padding, then the text.
 constexpr std::string_view kName("VMCOREINFO\0", 11);
@@ -70,7 +69,6 @@ class Search {
 
   std::optional<FoundVmcoreinfo> run() {
     if (!page_starts() && !best_) every_byte();
-    memory_.drop_resident();
     return std::move(best_);
   }
 
@@ -83,7 +81,6 @@ class Search {
       for (std::uint64_t at = align_up(raw(range.begin), kPage); at < end; at += kPage) {
         if (budget < kPage) return false;
         budget -= kPage;
-        count(kPage);
         std::array<std::byte, kTextOffset + kTextStart.size()> start{};
         if (!memory_.read(PhysAddr{at}, start)) continue;
         if (const auto size = match_header(start); size && take(PhysAddr{at}, *size)) return true;
@@ -101,7 +98,6 @@ class Search {
         const std::uint64_t size = std::min<std::uint64_t>(window.size(), end - at);
         if (budget < size) return false;
         budget -= size;
-        count(size);
         const MutableBytes bytes = MutableBytes(window).first(size);
         const auto got = memory_.read(PhysAddr{at}, bytes);
         const std::uint64_t good = got ? size : got.error().address - at;
@@ -140,18 +136,10 @@ class Search {
     return proven;
   }
 
-  void count(std::uint64_t bytes) {
-    since_drop_ += bytes;
-    if (since_drop_ < kDropAfter) return;
-    since_drop_ = 0;
-    memory_.drop_resident();
-  }
-
   const DumpMemory& memory_;
   Arch arch_;
   std::uint64_t budget_;
   std::vector<PhysRange> ranges_;
-  std::uint64_t since_drop_ = 0;
   std::optional<FoundVmcoreinfo> best_;
 };
 

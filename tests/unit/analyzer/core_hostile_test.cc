@@ -154,6 +154,25 @@ std::vector<Variant> all_variants() {
   return result;
 }
 
+// Were the file mapped, this would be SIGBUS for the whole process.
+TEST_P(HostileCore, AFileThatShrinksWhileItIsReadIsDamaged) {
+  std::mt19937_64 random(1);
+  std::string content(256 << 10, '\0');
+  for (char& each : content) each = static_cast<char>(random());
+  SyntheticCore synthetic;
+  synthetic.vmcoreinfo("OSRELEASE=6.1\n").memory(PhysAddr{0}, content);
+  std::string bytes = synthetic.bytes(GetParam().format);
+  if (GetParam().flattened) bytes = fakes::flattened(bytes, 3000);
+  const UniqueFd fd(::memfd_create("core", MFD_CLOEXEC));
+  ASSERT_EQ(::write(fd.get(), bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
+  const auto core = Core::open(fmt::format("/proc/self/fd/{}", fd.get()));
+  ASSERT_TRUE(core) << core.error().message();
+  ASSERT_EQ(::ftruncate(fd.get(), 64 << 10), 0);
+  std::vector<std::byte> page(4096);
+  const PhysAddr last{content.size() - page.size()};
+  EXPECT_EQ(core->memory().read(last, page).error(), (ReadFault{Absence::kDamaged, raw(last)}));
+}
+
 INSTANTIATE_TEST_SUITE_P(All, HostileCore, testing::ValuesIn(all_variants()),
                          [](const auto& variant) {
                            return std::string(to_string(variant.param.format)) +
