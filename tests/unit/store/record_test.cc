@@ -83,17 +83,17 @@ RunRecord sample_run() {
 
 scenario::Cell planned_cell(std::string detector = "none", std::string kernel = "debian-6.1") {
   auto scenario = std::make_shared<scenario::Scenario>();
-  scenario->file = "/root/scenarios/late-completion.yaml";
+  scenario->file = "/rig/scenarios/late-completion.yaml";
   scenario->text = "name: late-completion\n";
   scenario->name = "late-completion";
   scenario->stress = {
-      .program = "/root/guest/stress/io_and_net", .args = {}, .duration = std::chrono::seconds(8)};
+      .program = "/rig/guest/stress/io_and_net", .args = {}, .duration = std::chrono::seconds(8)};
   scenario::Cell cell;
   cell.scenario = scenario;
   cell.kernel = std::move(kernel);
   cell.detector.name = std::move(detector);
   cell.variant.name = "faulty";
-  cell.variant.module = "/root/guest/modules/late_completion";
+  cell.variant.module = "/rig/guest/modules/late_completion";
   cell.variant.params = {{"late_write", "1"}};
   return cell;
 }
@@ -218,11 +218,11 @@ TEST(RunFolder, AttemptLeavesWhatOneNeedsToRepeatIt) {
   ASSERT_TRUE(run->close_attempt(cell, sample_cell(), 1, sample_attempt()));
   const std::string text = *read_file(*folder / "repeat.txt");
   for (const char* part :
-       {"crashrig run /root/scenarios/late-completion.yaml --arch x86_64 --kernel "
+       {"crashrig run /rig/scenarios/late-completion.yaml --arch x86_64 --kernel "
         "debian-6.1@6.1.0-56 "
         "--detector none --variant faulty --repeat 1 --keep-core --accel tcg --format kdump-lzo\n",
         "as it was then: ../../scenario.yaml",
-        "late_completion.ko, built from /root/guest/modules/late_completion; SHA-256 0123abcd",
+        "late_completion.ko, built from /rig/guest/modules/late_completion; SHA-256 0123abcd",
         "linux-image-6.1.0-56-amd64 6.1.192-2", "7.2.22, tcg", "qemu-system-x86_64 -append",
         "the module late_completion.ko is sent and loaded with the parameters late_write=1\n",
         "the load is sent and started: io_and_net --seconds 8\n"}) {
@@ -241,7 +241,7 @@ TEST(RunFolder, EveryScenarioOfARunIsKeptAsItWasRead) {
   ASSERT_TRUE(run);
   auto other = planned_cell("slub");
   auto scenario = std::make_shared<scenario::Scenario>(*other.scenario);
-  scenario->file = "/root/scenarios/other.yaml";
+  scenario->file = "/rig/scenarios/other.yaml";
   scenario->text = "name: other\n";
   other.scenario = scenario;
   ASSERT_TRUE(run->open_attempt(planned_cell(), 1) && run->open_attempt(planned_cell(), 2) &&
