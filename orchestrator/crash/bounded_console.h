@@ -24,7 +24,6 @@ class BoundedConsole {
 
   // The kept text; where something is missing a line of its own says how much.
   std::string text() const;
-  std::uint64_t dropped_bytes() const { return gap_before_report_ + gap_before_tail_; }
 
  private:
   static constexpr std::size_t kContext = 16 << 10;  // kept in front of the report
