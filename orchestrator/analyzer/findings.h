@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "analyzer/guest_facts.h"
 #include "base/address.h"
 #include "base/arch.h"
 #include "oops/report.h"
@@ -30,19 +31,6 @@ struct CoreFacts {
   std::uint64_t types = 0;
 };
 
-// An address in words: "skb_release_data+0xa3", "kmalloc-1k object 0xffff... +0x2c0 (allocated)".
-struct CodeLocation {
-  VirtAddr address{};
-  std::string function;
-  std::uint64_t offset = 0;
-  std::string module;  // empty: the kernel itself
-};
-
-struct RegisterValue {
-  std::string name;  // "RAX", "x0"
-  std::uint64_t value = 0;
-};
-
 struct CpuFacts {
   unsigned index = 0;
   std::string comm;  // of the task it was running
@@ -50,6 +38,7 @@ struct CpuFacts {
   std::optional<VirtAddr> task;
   std::optional<CodeLocation> at;
   std::vector<RegisterValue> registers;
+  std::optional<ContextFacts> context;
   bool panicking = false;
 };
 
@@ -94,6 +83,10 @@ struct Findings {
   std::optional<std::string> panic;   // "Fatal exception in interrupt"
   std::vector<CpuFacts> cpus;
   std::optional<ExceptionFacts> exception;
+  Backtrace backtrace;  // of the task that panicked, or of the first CPU's
+  SystemFacts system;
+  std::vector<ModuleFacts> modules;
+  MemoryFacts memory;
   std::vector<PointerFacts> pointers;  // registers first, then the stack near the exception
   std::vector<std::string> remarks;    // what could not be established, and why
   double seconds = 0;                  // how long it took

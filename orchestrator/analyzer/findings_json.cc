@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 
 #include "analyzer/analyzer.h"
+#include "analyzer/guest_json.h"
 
 namespace rig::analyzer {
 namespace {
@@ -10,88 +11,6 @@ namespace {
 namespace json = boost::json;
 
 constexpr int kSchema = 1;
-
-// Addresses and register values are strings: JSON's numbers lose the lower bits of 64.
-std::string hex(std::uint64_t value) {
-  return fmt::format("{:#x}", value);
-}
-std::string hex(VirtAddr value) {
-  return fmt::format("{}", value);
-}
-
-std::string hex(ByteView bytes) {
-  constexpr char kDigits[] = "0123456789abcdef";
-  std::string text;
-  text.reserve(bytes.size() * 2);
-  for (const std::byte each : bytes) {
-    text += kDigits[std::to_integer<unsigned>(each) >> 4];
-    text += kDigits[std::to_integer<unsigned>(each) & 15];
-  }
-  return text;
-}
-
-// How many bytes the UTF-8 sequence at the start of `text` has, 0 when it is none.
-std::size_t sequence_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned first = byte(0);
-  const std::size_t length = first < 0x80                     ? 1
-                             : first >= 0xc2 && first < 0xe0  ? 2
-                             : first >= 0xe0 && first < 0xf0  ? 3
-                             : first >= 0xf0 && first <= 0xf4 ? 4
-                                                              : 0;
-  if (length == 0 || length > text.size()) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-  }
-  if (length < 3) return length;
-  // Overlong forms, surrogates, and what lies beyond Unicode.
-  const bool bad = (first == 0xe0 && byte(1) < 0xa0) || (first == 0xed && byte(1) > 0x9f) ||
-                   (first == 0xf0 && byte(1) < 0x90) || (first == 0xf4 && byte(1) > 0x8f);
-  return bad ? 0 : length;
-}
-
-// The guest's text as valid UTF-8: what is not becomes \xNN, as dmesg shows it.
-std::string utf8(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  while (!text.empty()) {
-    const auto length = sequence_length(text);
-    if (length == 0) {
-      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[0]));
-      text.remove_prefix(1);
-    } else {
-      out += text.substr(0, length);
-      text.remove_prefix(length);
-    }
-  }
-  return out;
-}
-
-template <typename T>
-json::value or_null(const std::optional<T>& value) {
-  if (!value) return nullptr;
-  return json::value_from(*value);
-}
-
-template <typename T>
-json::value hex_or_null(const std::optional<T>& value) {
-  if (!value) return nullptr;
-  return json::value(hex(*value));
-}
-
-json::value location(const std::optional<CodeLocation>& at) {
-  if (!at) return nullptr;
-  return json::object{{"address", hex(at->address)},
-                      {"function", utf8(at->function)},
-                      {"offset", at->offset},
-                      {"module", utf8(at->module)}};
-}
-
-json::object registers(const std::vector<RegisterValue>& values) {
-  json::object object;
-  for (const RegisterValue& each : values) object[each.name] = hex(each.value);
-  return object;
-}
 
 json::object core(const CoreFacts& facts) {
   return {{"path", utf8(facts.path)},
@@ -145,9 +64,9 @@ json::object cpu(const CpuFacts& facts) {
           {"comm", utf8(facts.comm)},
           {"pid", or_null(facts.pid)},
           {"task", hex_or_null(facts.task)},
-          {"at", location(facts.at)},
+          {"at", location_json(facts.at)},
           {"panicking", facts.panicking},
-          {"registers", registers(facts.registers)}};
+          {"registers", registers_json(facts.registers)}};
 }
 
 json::value exception(const std::optional<ExceptionFacts>& facts) {
@@ -156,10 +75,10 @@ json::value exception(const std::optional<ExceptionFacts>& facts) {
                       {"comm", utf8(facts->comm)},
                       {"pid", or_null(facts->pid)},
                       {"task", hex_or_null(facts->task)},
-                      {"at", location(facts->at)},
+                      {"at", location_json(facts->at)},
                       {"address", hex_or_null(facts->address)},
                       {"error_code", hex_or_null(facts->error_code)},
-                      {"registers", registers(facts->registers)},
+                      {"registers", registers_json(facts->registers)},
                       {"source", utf8(facts->source)}};
 }
 
@@ -178,14 +97,6 @@ json::object pointer(const PointerFacts& facts) {
           {"what", utf8(facts.what)},
           {"offset", static_cast<std::int64_t>(facts.offset)},
           {"object", object(facts.object)}};
-}
-
-template <typename T, typename Convert>
-json::array list(const std::vector<T>& values, Convert convert) {
-  json::array array;
-  array.reserve(values.size());
-  for (const T& each : values) array.push_back(convert(each));
-  return array;
 }
 
 }  // namespace

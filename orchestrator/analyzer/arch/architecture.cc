@@ -2,9 +2,11 @@
 #include "analyzer/arch/architecture.h"
 
 #include "analyzer/arch/arm64.h"
+#include "analyzer/arch/arm64_unwind.h"
 #include "analyzer/arch/x86_64_kernel.h"
 #include "analyzer/arch/x86_64_paging.h"
 #include "analyzer/arch/x86_64_registers.h"
+#include "analyzer/arch/x86_64_unwind.h"
 
 namespace rig::analyzer {
 namespace {
@@ -27,6 +29,8 @@ constexpr Architecture kArchitectures[] = {
         .exception_entries = kX86ExceptionEntries,
         .current_task = x86_64_current_task,
         .cpu_stacks = x86_64_cpu_stacks,
+        .unwind = unwind_x86_64,
+        .sleeping = x86_64_sleeping,
         .layout = x86_64_layout,
         .region = x86_64_region,
     },
@@ -40,6 +44,8 @@ constexpr Architecture kArchitectures[] = {
         .exception_entries = {},
         .current_task = arm64_current_task,
         .cpu_stacks = arm64_cpu_stacks,
+        .unwind = unwind_arm64,
+        .sleeping = arm64_sleeping,
         .layout = arm64_layout,
         .region = arm64_region,
     },

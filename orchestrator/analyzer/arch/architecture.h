@@ -9,6 +9,7 @@
 
 #include "analyzer/arch/address_space.h"
 #include "analyzer/arch/registers.h"
+#include "analyzer/arch/unwind.h"
 #include "analyzer/core/core.h"
 #include "analyzer/symbols/kernel.h"
 
@@ -55,6 +56,11 @@ struct Architecture {
   std::optional<VirtAddr> (*current_task)(const Kernel&, unsigned cpu);
   // Stacks that belong to a CPU, not to a task: interrupt, NMI, double fault ...
   std::vector<StackRange> (*cpu_stacks)(const Kernel&, unsigned cpu);
+
+  // One step up from `at`. `stacks`: those that the walk may be on; nothing outside is read.
+  UnwindStep (*unwind)(const Kernel&, std::span<const StackRange> stacks, const UnwindPoint& at);
+  // Where a task that runs nowhere was switched away from, from its task_struct.
+  std::optional<UnwindPoint> (*sleeping)(const Kernel&, VirtAddr task);
 
   KernelLayout (*layout)(const Kernel&);
   Region (*region)(const Kernel&, unsigned paging_levels, VirtAddr address);

@@ -75,6 +75,7 @@ Result<Core> Core::open(const fs::path& path) {
   core.arch_ = container->arch;
   core.format_ = std::move(container->format);
   if (file->flattened()) core.format_ += ", flattened";
+  core.file_bytes_ = file->file_size();
   core.memory_ = container->memory;
   core.cpus_ = std::move(container->notes.cpus);
   core.remarks_ = file->remarks();

@@ -34,6 +34,7 @@ class Core {
 
   Arch arch() const { return arch_; }
   const std::string& format() const { return format_; }  // "kdump-compressed (zlib), flattened"
+  std::uint64_t file_bytes() const { return file_bytes_; }
   const PhysMemory& memory() const { return *memory_; }
   const std::vector<CpuNote>& cpus() const { return cpus_; }
 
@@ -52,6 +53,7 @@ class Core {
 
   Arch arch_ = Arch::kX86_64;
   std::string format_;
+  std::uint64_t file_bytes_ = 0;
   std::shared_ptr<const PhysMemory> memory_;
   std::vector<CpuNote> cpus_;
   std::optional<Vmcoreinfo> vmcoreinfo_;

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "analyzer/arch/x86_64_unwind.h"
+
+namespace rig::analyzer {
+
+UnwindStep unwind_x86_64(const Kernel&, std::span<const StackRange>, const UnwindPoint&) {
+  UnwindStep step;
+  step.why = "not unwound";
+  return step;
+}
+
+std::optional<UnwindPoint> x86_64_sleeping(const Kernel&, VirtAddr) {
+  return std::nullopt;
+}
+
+}  // namespace rig::analyzer

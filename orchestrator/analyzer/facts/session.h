@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// One core, opened for questions. Every fact is established when it is first asked for and kept, so
+// that cost follows what is asked. Not for use by two threads at once.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "analyzer/arch/architecture.h"
+#include "analyzer/core/core.h"
+#include "analyzer/facts/backtrace.h"
+#include "analyzer/facts/cpus.h"
+#include "analyzer/facts/exception.h"
+#include "analyzer/facts/log.h"
+#include "analyzer/facts/whatis.h"
+#include "analyzer/symbols/kernel.h"
+
+namespace rig::analyzer {
+
+class Session {
+ public:
+  explicit Session(Core core);
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+  ~Session();
+
+  const Core& core() const;
+  const Architecture& arch() const;
+
+  // What could not be established so far, and why.
+  const std::vector<std::string>& remarks() const;
+  void remark(std::string text);
+
+  // The kernel's memory. Blame::kInput, saying what is missing, when there is no way to it.
+  Result<const VirtMemory*> memory();
+  unsigned paging_levels();  // 0: not known
+  // Symbols, types and modules, as far as the core has them. An error only as memory().
+  Result<const Kernel*> kernel();
+
+  Result<const KernelLog*> log();
+  const std::vector<oops::Report>& reports();  // of the log; empty without one
+  const std::vector<CpuSnapshot>& cpus();      // empty without a kernel
+  const std::vector<Task>& tasks();            // all; empty without a kernel
+  const std::optional<FoundException>& exception();
+  // The stacks of all CPUs, then of all tasks.
+  const std::vector<StackRange>& stacks();
+  Whatis* whatis();  // null without a kernel
+
+  // The CPU that panicked; without one the first. Null when there is none at all.
+  const CpuSnapshot* panic_cpu();
+  // The CPU that `task` runs on; null: it sleeps.
+  const CpuSnapshot* cpu_of(VirtAddr task);
+  Backtrace backtrace(const CpuSnapshot& cpu);
+  Backtrace backtrace(const Task& task);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace rig::analyzer
