@@ -24,6 +24,10 @@ class BtfBuilder {
   };
 
   BtfBuilder() : btf_(btf__new_empty(), btf__free) {}
+  // A module's, whose ids continue those of `base`, which must outlive it.
+  explicit BtfBuilder(const BtfBuilder& base)
+      : btf_(btf__new_empty_split(base.btf_.get()), btf__free) {}
+  BtfBuilder(BtfBuilder&&) = default;
 
   int integer(const char* name, unsigned size) { return btf__add_int(btf_.get(), name, size, 0); }
   int pointer(int to = 0) { return btf__add_ptr(btf_.get(), to); }

@@ -5,7 +5,9 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "analyzer/core/virt_memory.h"
 
@@ -18,6 +20,20 @@ struct Mapping {
   PhysAddr to{};
 };
 
+// One level of a translation, as it is in the tables.
+struct PageTableStep {
+  std::string level;                   // "PGD", "P4D", "PUD", "PMD", "PTE"
+  PhysAddr at{};                       // where the entry lies
+  std::optional<std::uint64_t> entry;  // nothing: that part of the table is not in the core
+  std::string flags;                   // of the entry, by name: "PRESENT RW DIRTY NX"
+};
+
+// The whole translation of one address. `result` as walk() gives it.
+struct PageWalk {
+  std::vector<PageTableStep> steps;  // from the root on, up to the leaf or to where it ends
+  Read<Mapping> result;
+};
+
 // How one architecture translates. The implementation knows its root and its levels.
 class PageTable {
  public:
@@ -25,6 +41,8 @@ class PageTable {
 
   // The leaf that maps `address`, or why there is none.
   virtual Read<Mapping> walk(VirtAddr address) const = 0;
+  // The same with every entry on the way, for people. Without steps where nobody wrote it.
+  virtual PageWalk describe(VirtAddr address) const { return {{}, walk(address)}; }
 };
 
 class AddressSpace final : public VirtMemory {
@@ -34,6 +52,7 @@ class AddressSpace final : public VirtMemory {
 
   Read<void> read(VirtAddr address, MutableBytes out) const override;
   Read<PhysAddr> translate(VirtAddr address) const override;
+  PageWalk describe(VirtAddr address) const { return table_->describe(address); }
 
  private:
   Read<Mapping> map(VirtAddr address) const;

@@ -18,6 +18,35 @@ constexpr std::uint64_t kCr4La57 = 1 << 12;
 // is one of the root's address. Nothing says which it is.
 constexpr std::uint64_t kCr3UserHalf = 1 << 12;
 
+struct EntryFlag {
+  std::uint64_t bit;
+  std::string_view name;
+};
+// arch/x86/include/asm/pgtable_types.h. Bit 7 is PSE above the last level and PAT there.
+constexpr EntryFlag kFlags[] = {
+    {1 << 0, "PRESENT"},   {1 << 1, "RW"},       {1 << 2, "USER"},    {1 << 3, "PWT"},
+    {1 << 4, "PCD"},       {1 << 5, "ACCESSED"}, {1 << 6, "DIRTY"},   {1 << 8, "GLOBAL"},
+    {1ull << 9, "SOFTW1"}, {1 << 10, "SOFTW2"},  {1 << 11, "SOFTW3"}, {1ull << 58, "SOFTW4"},
+    {1ull << 63, "NX"},
+};
+
+PageTableStep describe_entry(unsigned level, unsigned levels, PhysAddr at,
+                             const Read<std::uint64_t>& entry) {
+  // With four levels the kernel's P4D is folded into the PGD.
+  constexpr std::string_view kNames[] = {"PTE", "PMD", "PUD", "P4D", "PGD"};
+  PageTableStep step{std::string(level == levels ? "PGD" : kNames[level - 1]), at, {}, {}};
+  if (!entry) return step;
+  step.entry = *entry;
+  for (const EntryFlag& flag : kFlags) {
+    // Of an entry that is not present the other bits are a swap slot or nothing.
+    if ((*entry & flag.bit) == 0 || (*entry & kPresent) == 0) continue;
+    step.flags += (step.flags.empty() ? "" : " ") + std::string(flag.name);
+  }
+  if ((*entry & kPresent) != 0 && (*entry & kLargePage) != 0)
+    step.flags += level == 1 ? " PAT" : " PSE";
+  return step;
+}
+
 // Do the tables that a vCPU used map the kernel as the kernel's own do? With page table isolation a
 // CPU in user mode has tables without the kernel: those say nothing.
 bool contradicts(const PhysMemory& memory, const CpuNote& note, unsigned levels,
@@ -45,13 +74,25 @@ bool X86PageTable::canonical(VirtAddr address, unsigned levels) {
 }
 
 Read<Mapping> X86PageTable::walk(VirtAddr address) const {
+  return walk(address, nullptr);
+}
+
+PageWalk X86PageTable::describe(VirtAddr address) const {
+  PageWalk walked;
+  walked.result = walk(address, &walked.steps);
+  return walked;
+}
+
+Read<Mapping> X86PageTable::walk(VirtAddr address, std::vector<PageTableStep>* steps) const {
   const auto unmapped = tl::unexpected(ReadFault{Absence::kUnmapped, raw(address)});
   if (!canonical(address, levels_)) return unmapped;
   PhysAddr table = root_;
   for (unsigned level = levels_; level >= 1; --level) {
     const unsigned shift = kPageShift + (level - 1) * kBitsPerLevel;
     const std::uint64_t index = raw(address) >> shift & ((1u << kBitsPerLevel) - 1);
-    const auto entry = memory_.load<std::uint64_t>(table + index * sizeof(std::uint64_t));
+    const PhysAddr at = table + index * sizeof(std::uint64_t);
+    const auto entry = memory_.load<std::uint64_t>(at);
+    if (steps) steps->push_back(describe_entry(level, levels_, at, entry));
     // The page table itself is missing: `address` cannot be had, for the reason that it cannot.
     if (!entry) return tl::unexpected(ReadFault{entry.error().why, raw(address)});
     if ((*entry & kPresent) == 0) return unmapped;

@@ -17,11 +17,15 @@ class X86PageTable final : public PageTable {
       : memory_(memory), root_(root), levels_(levels), encryption_mask_(encryption_mask) {}
 
   Read<Mapping> walk(VirtAddr address) const override;
+  PageWalk describe(VirtAddr address) const override;
 
   // Bits above the translated ones must repeat the highest of them.
   static bool canonical(VirtAddr address, unsigned levels);
 
  private:
+  // `steps`: where the entries on the way go, or null.
+  Read<Mapping> walk(VirtAddr address, std::vector<PageTableStep>* steps) const;
+
   const PhysMemory& memory_;
   PhysAddr root_;
   unsigned levels_;

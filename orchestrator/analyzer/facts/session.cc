@@ -72,6 +72,12 @@ Result<const VirtMemory*> Session::memory() {
   return space->memory.get();
 }
 
+Result<const AddressSpace*> Session::address_space() {
+  const auto& space = state_->open_space();
+  if (!space) return tl::unexpected(space.error());
+  return space->memory.get();
+}
+
 unsigned Session::paging_levels() {
   const auto& space = state_->open_space();
   return space ? space->levels : 0;

@@ -35,6 +35,8 @@ class Session {
 
   // The kernel's memory. Blame::kInput, saying what is missing, when there is no way to it.
   Result<const VirtMemory*> memory();
+  // The same with its page tables.
+  Result<const AddressSpace*> address_space();
   unsigned paging_levels();  // 0: not known
   // Symbols, types and modules, as far as the core has them. An error only as memory().
   Result<const Kernel*> kernel();

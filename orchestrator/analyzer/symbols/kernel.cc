@@ -9,6 +9,7 @@ namespace {
 constexpr unsigned kMaxCpus = 8192;  // NR_CPUS of the largest configuration
 constexpr std::uint64_t kFarFromSymbol = 4096;
 constexpr std::uint64_t kMaxStruct = 1 << 20;
+constexpr std::uint64_t kMaxModuleTypes = 64 << 20;
 
 }  // namespace
 
@@ -52,6 +53,21 @@ Kernel Kernel::read(const VirtMemory& memory, const Vmcoreinfo& info,
     }
   }
   return Kernel(memory, info, *std::move(symbols), *std::move(types), std::move(modules));
+}
+
+// Since 36e68442d1af (v5.11) struct module has them.
+const Btf* Kernel::types_of(const Module& module) const {
+  const auto [slot, fresh] = module_types_.try_emplace(module.at);
+  std::optional<Btf>& types = slot->second;
+  const auto data = fresh && types_ ? field(module.at, "module.btf_data") : std::nullopt;
+  const auto size = field(module.at, "module.btf_data_size");
+  if (data && size && *data != 0 && *size <= kMaxModuleTypes) {
+    std::vector<std::byte> bytes(*size);
+    if (memory_->read(VirtAddr{*data}, bytes)) {
+      if (auto parsed = Btf::parse_split(std::move(bytes), *types_)) types = *std::move(parsed);
+    }
+  }
+  return types ? &*types : nullptr;
 }
 
 std::optional<VirtAddr> Kernel::symbol(std::string_view name) const {

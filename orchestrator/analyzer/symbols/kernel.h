@@ -3,6 +3,7 @@
 // the core does not have are absent; whoever needs one asks first.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -31,6 +32,9 @@ class Kernel {
   const std::optional<Kallsyms>& symbols() const { return symbols_; }
   const std::optional<Btf>& types() const { return types_; }
   const std::optional<Modules>& modules() const { return modules_; }
+  // The types of a module of modules(), which continue types(); read when first asked for. Null
+  // when it has none or they make no sense.
+  const Btf* types_of(const Module& module) const;
 
   std::optional<VirtAddr> symbol(std::string_view name) const;
   // The value of a variable of up to 8 bytes.
@@ -70,6 +74,7 @@ class Kernel {
   std::optional<Kallsyms> symbols_;
   std::optional<Btf> types_;
   std::optional<Modules> modules_;
+  mutable std::map<VirtAddr, std::optional<Btf>> module_types_;  // by struct module
   std::optional<VirtAddr> text_begin_, text_end_, init_begin_, init_end_, image_end_;
 };
 

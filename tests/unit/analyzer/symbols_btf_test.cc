@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include "analyzer/symbols/btf_text.h"
 #include "fakes/synthetic_btf.h"
 
 namespace rig::analyzer {
@@ -130,6 +131,78 @@ TEST(Btf, WhatIsNoBtfIsSaidToBeNone) {
   const auto parsed = Btf::parse(std::vector<std::byte>(64));
   ASSERT_FALSE(parsed);
   EXPECT_THAT(parsed.error().what, HasSubstr("magic"));
+}
+
+// --- walking ---
+
+TEST(Btf, AStructIsWalkedMemberByMember) {
+  const Btf btf = example().build();
+  const auto ids = btf.named("skb");
+  ASSERT_EQ(ids.size(), 1u);
+  const auto skb = btf.type(ids[0]);
+  ASSERT_TRUE(skb);
+  EXPECT_EQ(skb->kind, TypeKind::kStruct);
+  ASSERT_EQ(skb->count, 4u);
+  EXPECT_EQ(btf.field(*skb, 1)->name, "b");
+  EXPECT_EQ(btf.field(*skb, 1)->bits, 3u);
+  EXPECT_EQ(btf.field(*skb, 1)->bit_size, 17u);
+  EXPECT_FALSE(btf.field(*skb, 4));
+  EXPECT_FALSE(btf.enumerator(*skb, 0));
+  EXPECT_FALSE(btf.array(*skb));
+  EXPECT_EQ(btf.type(0)->kind, TypeKind::kVoid);
+  EXPECT_FALSE(btf.type(static_cast<std::uint32_t>(btf.type_count()) + 1));
+}
+
+TEST(Btf, DeclarationsReadAsCDoes) {
+  BtfBuilder btf;
+  const int character = btf.integer("char", 1);
+  const int list = btf.structure("list_head", 16, {});
+  const int to_list = btf.pointer(list);
+  const int proto = btf__add_func_proto(btf.raw(), 0);
+  btf__add_func_param(btf.raw(), "list", to_list);
+  const int handler = btf.pointer(proto);
+  const auto id = [](int number) { return static_cast<std::uint32_t>(number); };
+  const int text = btf.pointer(btf.constant(character));
+  const int fixed = btf.constant(btf.pointer(character));
+  const int matrix = btf.array(btf.array(character, 3), 2);
+  const int row = btf.pointer(btf.array(character, 3));
+  const int handlers = btf.array(handler, 4);
+  const int unnamed = btf.a_union(nullptr, 8, {});
+  const Btf types = btf.build();
+  EXPECT_EQ(declaration(types, 0), "void");
+  EXPECT_EQ(declaration(types, id(text), "name"), "const char *name");
+  EXPECT_EQ(declaration(types, id(fixed), "name"), "char *const name");
+  EXPECT_EQ(declaration(types, id(matrix), "m"), "char m[2][3]");
+  EXPECT_EQ(declaration(types, id(matrix)), "char [2][3]");
+  EXPECT_EQ(declaration(types, id(row), "p"), "char (*p)[3]");
+  EXPECT_EQ(declaration(types, id(handler), "f"), "void (*f)(struct list_head *)");
+  EXPECT_EQ(declaration(types, id(handlers), "f"), "void (*f[4])(struct list_head *)");
+  EXPECT_EQ(declaration(types, id(unnamed), "u"), "union {...} u");
+  EXPECT_THAT(declaration(types, 9999), HasSubstr("unknown type"));
+}
+
+TEST(Btf, APointerToItselfIsSaidToBeEndless) {
+  BtfBuilder btf;
+  btf.pointer(1);
+  EXPECT_THAT(declaration(btf.build(), 1), HasSubstr("endless"));
+}
+
+TEST(Btf, AModulesTypesContinueTheKernels) {
+  BtfBuilder kernel = example();
+  BtfBuilder module(kernel);
+  const auto of_page = static_cast<int>(kernel.build().named("page")[0]);
+  module.structure("toa_cmd", 32, {{"owner", 1, 0}, {"page", of_page, 8}});
+  module.structure("skb", 4, {});  // a type of its own, of the same name
+  const Btf base = kernel.build();
+  const auto split = Btf::parse_split(module.bytes(), base);
+  ASSERT_TRUE(split) << split.error().what;
+  EXPECT_EQ(split->type_count(), 2u);
+  EXPECT_EQ(split->first_id(), base.type_count() + 1);
+  EXPECT_EQ(split->member("toa_cmd.page.slab_cache")->offset, 16u);
+  EXPECT_EQ(split->size_of("skb"), 4u);
+  EXPECT_EQ(split->member("skb.end")->offset, 32u) << "the kernel's has that member";
+  EXPECT_EQ(split->size_of("page"), 24u);
+  EXPECT_FALSE(base.size_of("toa_cmd"));
 }
 
 }  // namespace
