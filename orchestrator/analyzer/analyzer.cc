@@ -3,12 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
-#include <system_error>
 
-#include "analyzer/arch/architecture.h"
-#include "analyzer/facts/cpus.h"
-#include "analyzer/facts/exception.h"
-#include "analyzer/facts/log.h"
 #include "analyzer/facts/pointers.h"
 #include "base/deadline.h"
 #include "base/text.h"
@@ -18,14 +13,12 @@ namespace {
 
 constexpr std::uint64_t kMaxBanner = 1024;
 
-CoreFacts describe_core(const fs::path& path, const Core& core) {
+CoreFacts describe_core(const Core& core) {
   CoreFacts facts;
-  facts.path = path.string();
+  facts.path = core.name();
   facts.format = core.format();
   facts.arch = core.arch();
-  std::error_code ignored;
-  const auto size = fs::file_size(path, ignored);
-  if (!ignored) facts.file_bytes = size;
+  facts.file_bytes = core.file_bytes();
   for (const PhysRange& range : core.memory().ranges()) facts.memory_bytes += range.size;
   facts.vmcoreinfo = !core.vmcoreinfo()           ? "absent"
                      : core.vmcoreinfo_searched() ? "searched"
@@ -43,35 +36,24 @@ CoreFacts describe_core(const fs::path& path, const Core& core) {
   return facts;
 }
 
-void take_log(const VirtMemory& memory, const Vmcoreinfo& info, Findings& findings) {
-  // A page of zeros takes 24 bytes of a kdump file: what is more than this many times the file is
-  // claimed, not there.
-  constexpr std::uint64_t kMemoryPerFileByte = 256;
-  const CoreFacts& core = findings.core;
-  const auto there = std::min(core.memory_bytes, core.file_bytes * kMemoryPerFileByte);
-  auto log = read_log(memory, info, there);
-  if (!log) {
-    findings.remarks.push_back("no log: " + log.error().message());
-    return;
+// What is wrong with the log itself.
+void remark_on(const KernelLog& log, std::vector<std::string>& remarks) {
+  if (log.missing != 0) {
+    remarks.push_back(fmt::format("log: {} bytes of its buffer are not in the core", log.missing));
   }
-  findings.log = std::move(log->text);
-  if (log->missing != 0) {
-    findings.remarks.push_back(
-        fmt::format("log: {} bytes of its buffer are not in the core", log->missing));
+  if (log.broken != 0) {
+    remarks.push_back(
+        fmt::format("log: {} of {} records are broken", log.broken, log.broken + log.records));
   }
-  if (log->broken != 0) {
-    findings.remarks.push_back(
-        fmt::format("log: {} of {} records are broken", log->broken, log->broken + log->records));
-  }
-  if (log->overfull) {
-    findings.remarks.push_back(fmt::format(
+  if (log.overfull) {
+    remarks.push_back(fmt::format(
         "log: its records hold more text than their buffer; what comes after the first {} is left "
         "out",
-        human_bytes(findings.log.size())));
+        human_bytes(log.text.size())));
   }
-  if (log->unfinished != 0) {
-    findings.remarks.push_back(fmt::format(
-        "log: {} records were being written when the machine stopped", log->unfinished));
+  if (log.unfinished != 0) {
+    remarks.push_back(
+        fmt::format("log: {} records were being written when the machine stopped", log.unfinished));
   }
 }
 
@@ -84,35 +66,22 @@ std::optional<std::string> panic_message(std::string_view log) {
   return std::string(log.substr(0, log.find('\n')));
 }
 
-// The stacks that an address may lie on: those of the CPUs, then those of all tasks.
-std::vector<StackRange> all_stacks(const Kernel& kernel, const Architecture& arch,
-                                   std::span<const CpuSnapshot> cpus,
-                                   std::vector<std::string>& remarks) {
-  std::vector<StackRange> stacks;
-  for (const CpuSnapshot& cpu : cpus) {
-    stacks.insert(stacks.end(), cpu.stacks.begin(), cpu.stacks.end());
-  }
-  for (const Task& task : all_tasks(kernel, arch, remarks)) {
-    if (task.stack.size != 0) stacks.push_back(task.stack);
-  }
-  return stacks;
-}
-
 // From the exception's registers and stack; without an exception from those of the panicking CPU.
-std::vector<PointerFacts> take_pointers(const std::optional<FoundException>& exception,
-                                        std::span<const CpuSnapshot> cpus, unsigned stack_words,
-                                        const Kernel& kernel, Whatis& whatis) {
-  if (exception) {
+std::vector<PointerFacts> take_pointers(Session& session, const Kernel& kernel,
+                                        unsigned stack_words) {
+  Whatis* whatis = session.whatis();
+  if (!whatis) return {};
+  if (const auto& exception = session.exception()) {
     return follow_pointers(exception->facts.registers, exception->sp, exception->stack, stack_words,
-                           kernel, whatis);
+                           kernel, *whatis);
   }
-  const auto cpu = std::ranges::find_if(cpus, &CpuSnapshot::panicking);
-  if (cpu == cpus.end()) return {};
+  const CpuSnapshot* cpu = session.panic_cpu();
+  if (!cpu || !cpu->panicking) return {};
   StackRange stack;
   for (const StackRange& each : cpu->stacks) {
     if (each.contains(cpu->state.sp)) stack = each;
   }
-  return follow_pointers(cpu->state.registers, cpu->state.sp, stack, stack_words, kernel, whatis);
+  return follow_pointers(cpu->state.registers, cpu->state.sp, stack, stack_words, kernel, *whatis);
 }
 
 // What can be said without virtual memory: the registers as the dump has them.
@@ -128,62 +97,59 @@ void take_bare_cpus(const Core& core, const Architecture& arch, Findings& findin
   }
 }
 
-void take_kernel(const Core& core, const Architecture& arch, const KernelSpace& space,
-                 unsigned stack_words, Findings& findings) {
-  const VirtMemory& memory = *space.memory;
-  const Vmcoreinfo& info = *core.vmcoreinfo();
-
+void take_kernel(Session& session, const Kernel& kernel, unsigned stack_words, Findings& findings) {
   // The log needs VMCOREINFO only; what the kernel said is parsed from it.
-  take_log(memory, info, findings);
-  findings.reports = oops::parse_reports(findings.log);
+  std::vector<std::string> remarks;
+  if (const auto log = session.log()) {
+    findings.log = (*log)->text;
+    remark_on(**log, remarks);
+  } else {
+    remarks.push_back("no log: " + log.error().message());
+  }
+  findings.reports = session.reports();
   findings.panic = panic_message(findings.log);
 
   // Symbols, types and modules, from the core itself.
-  const Kernel kernel = Kernel::read(memory, info, findings.remarks);
+  if (session.paging_levels() != 0) findings.core.paging_levels = session.paging_levels();
   if (kernel.symbols()) findings.core.symbols = kernel.symbols()->size();
   if (kernel.types()) findings.core.types = kernel.types()->type_count();
   if (const auto banner = kernel.symbol("linux_banner")) {
-    findings.core.version = trim(memory.c_string(*banner, kMaxBanner));
+    findings.core.version = trim(kernel.memory().c_string(*banner, kMaxBanner));
   }
 
-  // Who was where when the machine stopped.
-  const auto cpus = read_cpus(core.cpus(), kernel, arch, findings.remarks);
-  for (const CpuSnapshot& cpu : cpus) findings.cpus.push_back(to_facts(cpu, kernel));
+  // Who was where when the machine stopped, and how it got there.
+  for (const CpuSnapshot& cpu : session.cpus()) findings.cpus.push_back(to_facts(cpu, kernel));
+  if (const CpuSnapshot* cpu = session.panic_cpu()) findings.backtrace = session.backtrace(*cpu);
 
-  // The exception that was not survived, from the stack.
-  const auto exception =
-      find_exception(cpus, kernel, arch, findings.reports, findings.log, findings.remarks);
-  if (exception) findings.exception = exception->facts;
-
-  // Where its registers and stack lead.
-  Whatis whatis(kernel, arch, space.levels, all_stacks(kernel, arch, cpus, findings.remarks),
-                static_cast<unsigned>(core.cpus().size()));
-  findings.pointers = take_pointers(exception, cpus, stack_words, kernel, whatis);
+  // The exception that was not survived, from the stack; where its registers and stack lead.
+  if (const auto& exception = session.exception()) findings.exception = exception->facts;
+  findings.pointers = take_pointers(session, kernel, stack_words);
+  for (std::string& text : remarks) session.remark(std::move(text));
 }
 
 }  // namespace
 
+Findings analyze(Session& session, const Options& options) {
+  const Stopwatch watch;
+  Findings findings;
+  findings.core = describe_core(session.core());
+  const auto kernel = session.kernel();
+  if (kernel) {
+    take_kernel(session, **kernel, options.stack_words, findings);
+  } else {
+    session.remark(kernel.error().message());
+    take_bare_cpus(session.core(), session.arch(), findings);
+  }
+  findings.remarks = session.remarks();
+  findings.seconds = watch.seconds();
+  return findings;
+}
+
 Result<Findings> analyze(const fs::path& path, const Options& options) {
   const Stopwatch watch;
-  RIG_ASSIGN(const Core core, Core::open(path));
-  const Architecture& arch = architecture(core.arch());
-  Findings findings;
-  findings.core = describe_core(path, core);
-  findings.remarks = core.remarks();
-
-  if (!core.vmcoreinfo()) {
-    findings.remarks.push_back(
-        "no VMCOREINFO: neither symbols nor the log can be found (boot the guest with QEMU's "
-        "-device vmcoreinfo and its qemu_fw_cfg driver loaded)");
-    take_bare_cpus(core, arch, findings);
-  } else if (auto space = arch.open_kernel(core.memory(), *core.vmcoreinfo(), core.cpus())) {
-    std::ranges::move(space->remarks, std::back_inserter(findings.remarks));
-    if (space->levels != 0) findings.core.paging_levels = space->levels;
-    take_kernel(core, arch, *space, options.stack_words, findings);
-  } else {
-    findings.remarks.push_back("no kernel memory: " + space.error().message());
-    take_bare_cpus(core, arch, findings);
-  }
+  RIG_ASSIGN(Core core, Core::open(path));
+  Session session(std::move(core));
+  Findings findings = analyze(session, options);
   findings.seconds = watch.seconds();
   return findings;
 }

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "analyzer/core/core.h"
+#include "analyzer/facts/session.h"
 #include "analyzer/findings.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -15,8 +15,10 @@ struct Options {
   unsigned stack_words = 128;  // how far above the exception's stack pointer pointers are followed
 };
 
-// Blame::kInput when the file is no core we can read. A core that can be opened always yields
-// findings: what cannot be established is absent and remarked on.
+// The digest of everything. A core that can be opened always yields findings: what cannot be
+// established is absent and remarked on.
+Findings analyze(Session& session, const Options& options = {});
+// Blame::kInput when the file is no core we can read.
 Result<Findings> analyze(const fs::path& core, const Options& options = {});
 
 // For people: the report that `crashrig analyze` prints.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Findings as JSON. Every field is described in docs/FINDINGS.md: change both together.
+#include <algorithm>
 #include <boost/json.hpp>
 
 #include "analyzer/analyzer.h"
@@ -10,7 +11,7 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr int kSchema = 1;
+constexpr int kSchema = 2;
 
 json::object core(const CoreFacts& facts) {
   return {{"path", utf8(facts.path)},
@@ -18,9 +19,7 @@ json::object core(const CoreFacts& facts) {
           {"arch", to_string(facts.arch)},
           {"file_bytes", facts.file_bytes},
           {"memory_bytes", facts.memory_bytes},
-          {"release", utf8(facts.release)},
           {"version", utf8(facts.version)},
-          {"build_id", utf8(facts.build_id)},
           {"kaslr_offset", hex_or_null(facts.kaslr_offset)},
           {"paging_levels", or_null(facts.paging_levels)},
           {"vmcoreinfo", facts.vmcoreinfo},
@@ -59,22 +58,43 @@ json::object report(const oops::Report& facts) {
           {"corrupted", facts.corrupted}};
 }
 
+json::value task(std::string_view comm, const std::optional<std::uint64_t>& pid,
+                 const std::optional<VirtAddr>& at) {
+  if (!pid && !at) return nullptr;
+  return json::object{{"pid", or_null(pid)}, {"comm", utf8(comm)}, {"address", hex_or_null(at)}};
+}
+
 json::object cpu(const CpuFacts& facts) {
-  return {{"index", facts.index},
-          {"comm", utf8(facts.comm)},
-          {"pid", or_null(facts.pid)},
-          {"task", hex_or_null(facts.task)},
+  return {{"cpu", facts.index},
+          {"task", task(facts.comm, facts.pid, facts.task)},
+          {"context", context_json(facts.context)},
           {"at", location_json(facts.at)},
           {"panicking", facts.panicking},
           {"registers", registers_json(facts.registers)}};
 }
 
+// What panic() said, and who called it.
+json::value panic(const Findings& findings) {
+  const auto cpu = std::ranges::find_if(findings.cpus, &CpuFacts::panicking);
+  if (!findings.panic && cpu == findings.cpus.end()) return nullptr;
+  json::object object{{"message", nullptr}, {"cpu", nullptr}, {"task", nullptr}};
+  if (findings.panic) object["message"] = utf8(*findings.panic);
+  if (cpu != findings.cpus.end()) {
+    object["cpu"] = cpu->index;
+    object["task"] = task(cpu->comm, cpu->pid, cpu->task);
+  }
+  return object;
+}
+
+json::value cause(const std::vector<oops::Report>& reports) {
+  const auto found = oops::cause(reports);
+  return found ? json::value(report(*found)) : json::value(nullptr);
+}
+
 json::value exception(const std::optional<ExceptionFacts>& facts) {
   if (!facts) return nullptr;
   return json::object{{"cpu", facts->cpu},
-                      {"comm", utf8(facts->comm)},
-                      {"pid", or_null(facts->pid)},
-                      {"task", hex_or_null(facts->task)},
+                      {"task", task(facts->comm, facts->pid, facts->task)},
                       {"at", location_json(facts->at)},
                       {"address", hex_or_null(facts->address)},
                       {"error_code", hex_or_null(facts->error_code)},
@@ -104,13 +124,23 @@ json::object pointer(const PointerFacts& facts) {
 std::string to_json(const Findings& findings) {
   const json::object document{
       {"schema", kSchema},
+      {"release", utf8(findings.core.release)},
+      {"arch", to_string(findings.core.arch)},
+      {"build_id", utf8(findings.core.build_id)},
       {"core", core(findings.core)},
-      {"panic", findings.panic ? json::value(utf8(*findings.panic)) : json::value(nullptr)},
-      {"exception", exception(findings.exception)},
-      {"reports", list(findings.reports, report)},
+      {"system", system_json(findings.system)},
+      {"panic", panic(findings)},
       {"cpus", list(findings.cpus, cpu)},
+      {"report", cause(findings.reports)},
+      {"reports", list(findings.reports, report)},
+      {"exception", exception(findings.exception)},
+      {"backtrace", list(findings.backtrace.frames, frame_json)},
+      {"backtrace_complete", findings.backtrace.complete},
+      {"backtrace_end", utf8(findings.backtrace.end)},
+      {"modules", list(findings.modules, module_json)},
+      {"memory", memory_json(findings.memory)},
       {"pointers", list(findings.pointers, pointer)},
-      {"remarks",
+      {"problems",
        list(findings.remarks, [](const std::string& text) { return json::value(utf8(text)); })},
       {"seconds", findings.seconds},
       {"log", utf8(findings.log)}};

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "analyzer/analyzer.h"
+#include "commands/core_source.h"
 #include "commands/output.h"
 #include "commands/verbs.h"
 
@@ -12,14 +13,15 @@ namespace rig::commands {
 namespace {
 
 struct AnalyzeArguments {
-  std::string core;
+  CoreSource source;
   bool json = false;
 };
 
 Result<int> analyze_core(const AnalyzeArguments& arguments, const Context& context) {
   // There is nothing to clean up: the first Ctrl-C ends it at once.
   const std::stop_callback on_stop(context.stop, [] { ::_exit(kCancelled); });
-  RIG_ASSIGN(const analyzer::Findings findings, analyzer::analyze(arguments.core));
+  RIG_ASSIGN(analyzer::Session session, open_session(arguments.source));
+  const analyzer::Findings findings = analyzer::analyze(session);
   RIG_TRY(
       print_out(arguments.json ? analyzer::to_json(findings) + "\n" : analyzer::to_text(findings)));
   return kAsExpected;
@@ -29,9 +31,7 @@ Result<int> analyze_core(const AnalyzeArguments& arguments, const Context& conte
 
 Action declare_analyze(CLI::App& app) {
   auto arguments = std::make_shared<AnalyzeArguments>();
-  app.add_option("CORE", arguments->core,
-                 "ELF or kdump-compressed vmcore, flattened or not, from QEMU, libvirt or kdump")
-      ->required();
+  add_core_options(app, arguments->source);
   app.add_flag("--json", arguments->json, "print everything that was found as one JSON document");
   return [arguments](const Context& context) { return analyze_core(*arguments, context); };
 }

@@ -14,6 +14,7 @@ constexpr Verb kVerbs[] = {
     {"demo", "bring the RAID-driver crash back, prove it, show that the fix holds", declare_demo},
     {"run", "run scenarios and judge what happened", declare_run},
     {"analyze", "explain one vmcore, without debuginfo", declare_analyze},
+    {"inspect", "ask one vmcore questions: bt, ps, log, struct, rd ...", declare_inspect},
 };
 
 int exit_code(const Error& error) {

@@ -29,6 +29,7 @@ using Action = std::function<Result<int>(const Context&)>;
 Action declare_run(CLI::App& app);
 Action declare_demo(CLI::App& app);
 Action declare_analyze(CLI::App& app);
+Action declare_inspect(CLI::App& app);
 
 struct Verb {
   const char* name;

@@ -72,6 +72,7 @@ Result<Core> Core::open(const fs::path& path) {
   if (!container) return wrap(path.string(), container.error());
 
   Core core;
+  core.name_ = path.string();
   core.arch_ = container->arch;
   core.format_ = std::move(container->format);
   if (file->flattened()) core.format_ += ", flattened";

@@ -32,6 +32,7 @@ class Core {
   // Blame::kInput when it is not a core or not one we can read; the message names what it is.
   static Result<Core> open(const fs::path& path);
 
+  const std::string& name() const { return name_; }  // the path it was opened by
   Arch arch() const { return arch_; }
   const std::string& format() const { return format_; }  // "kdump-compressed (zlib), flattened"
   std::uint64_t file_bytes() const { return file_bytes_; }
@@ -51,6 +52,7 @@ class Core {
   void find_vmcoreinfo(const std::optional<std::string>& note, const DumpMemory& memory,
                        std::uint64_t file_size);
 
+  std::string name_;
   Arch arch_ = Arch::kX86_64;
   std::string format_;
   std::uint64_t file_bytes_ = 0;

@@ -33,6 +33,10 @@ struct Question {
 std::span<const Question> all_questions();
 
 // `words`: a question and its arguments: {"bt", "-a"}.
+// Blame::kInput when there is no such question, or as its function.
 Result<Answer> ask(Session& session, std::span<const std::string> words);
+
+// `text` as a JSON string.
+std::string json_text(std::string_view text);
 
 }  // namespace rig::analyzer

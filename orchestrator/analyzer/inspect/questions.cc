@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
+#include <boost/json.hpp>
 
+#include "analyzer/guest_json.h"
 #include "analyzer/inspect/answers.h"
 #include "base/text.h"
 
@@ -25,6 +26,10 @@ Result<Answer> ask(Session& session, std::span<const std::string> words) {
   std::vector<std::string> names;
   for (const Question& each : kQuestions) names.emplace_back(each.name);
   return fail(Blame::kInput, "no question '{}'{}", words[0], suggest(words[0], names));
+}
+
+std::string json_text(std::string_view text) {
+  return boost::json::serialize(boost::json::value(utf8(text)));
 }
 
 Status expect_no_arguments(std::string_view question, Arguments arguments) {

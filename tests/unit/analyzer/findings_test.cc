@@ -36,7 +36,7 @@ Findings example() {
   report.frames = {{"skb_release_data", 0x11d, 0x1b0, "", true}, {"poke", 1, 2, "early", false}};
   findings.reports.push_back(report);
   const CodeLocation at{VirtAddr{0xffff'ffff'817c'0c2d}, "skb_release_data", 0x11d, ""};
-  findings.cpus.push_back({0, "swapper/0", 0, VirtAddr{0xffff'ffff'82a1'aa40}, at, {}, true});
+  findings.cpus.push_back({0, "swapper/0", 0, VirtAddr{0xffff'ffff'82a1'aa40}, at, {}, {}, true});
   ExceptionFacts exception;
   exception.comm =
       "evil\x1b[2J\x9b"
@@ -109,7 +109,7 @@ TEST(FindingsText, OfAHealthyGuestSaysThatNothingCrashed) {
 
 TEST(FindingsJson, IsOneDocumentWithEverythingInIt) {
   const auto document = boost::json::parse(to_json(example())).as_object();
-  EXPECT_EQ(document.at("schema"), 1);
+  EXPECT_EQ(document.at("schema"), 2);
   EXPECT_EQ(document.at("core").at("kaslr_offset"), "0x2c200000");
   EXPECT_EQ(document.at("exception").at("address"), "0x106");
   EXPECT_EQ(document.at("exception").at("registers").at("R12"), "0xffff888005bd3ac0");

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where a core comes from, for every verb that reads one: a file, and what helps to explain it.
+#pragma once
+
+#include <CLI/App.hpp>
+#include <string>
+
+#include "analyzer/facts/session.h"
+#include "base/error.h"
+
+namespace rig::commands {
+
+struct CoreSource {
+  std::string core;
+};
+
+// CORE, the first positional argument.
+void add_core_options(CLI::App& app, CoreSource& source);
+
+Result<analyzer::Session> open_session(const CoreSource& source);
+
+}  // namespace rig::commands
