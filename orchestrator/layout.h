@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "base/arch.h"
 #include "base/error.h"
 #include "base/file.h"
 
@@ -11,14 +12,17 @@ namespace rig {
 
 struct Layout {
   fs::path root;   // scenarios/, kernels/, guest/ and results/ are in here
-  fs::path build;  // what was built for guests: guest/agent, guest/stress/*
+  fs::path build;  // what was built for guests: guest/ARCH/agent, guest/ARCH/stress/*
 
   // $CRASHRIG_ROOT, or the nearest folder above the program that holds scenarios/ and kernels/.
   static Result<Layout> find();
 
-  fs::path agent() const { return build / "guest/agent"; }
-  // The static program that a scenario's `stress: {program: ...}` names.
-  Result<fs::path> stress_program(const fs::path& program) const;
+  // PID 1 of the guests of this architecture.
+  Result<fs::path> agent(Arch arch) const;
+  // The static program that a scenario's `stress: {program: ...}` names, for such guests.
+  Result<fs::path> stress_program(const fs::path& program, Arch arch) const;
+  // The folder of the programs built with the rig: their names are the same for every architecture.
+  fs::path stress_programs() const;
 };
 
 }  // namespace rig

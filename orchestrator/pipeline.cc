@@ -33,7 +33,8 @@ Result<Payload> prepare(const scenario::Cell& cell, const RunOptions& options, b
   Payload payload;
   RIG_ASSIGN(payload.kernel, image::fetch_kernel(spec, cell.arch, fetch));
 
-  image::InitramfsSpec initramfs{options.layout.agent(), image::base_drivers(cell.arch)};
+  RIG_ASSIGN(const fs::path agent, options.layout.agent(cell.arch));
+  image::InitramfsSpec initramfs{agent, image::base_drivers(cell.arch)};
   append(initramfs.drivers, cell.scenario->guest.drivers);
   if (!cell.variant.module.empty()) {
     RIG_ASSIGN(payload.module, image::build_module(payload.kernel, cell.variant.module, fetch));
@@ -46,7 +47,7 @@ Result<Payload> prepare(const scenario::Cell& cell, const RunOptions& options, b
   // Of every guest: messages on the serial port; a panic stops at once with its memory intact.
   payload.cmdline = fmt::format("console={} panic=-1 {}", console, fmt::join(cell.cmdline(), " "));
   if (const auto& stress = cell.scenario->stress) {
-    RIG_ASSIGN(payload.program, options.layout.stress_program(stress->program));
+    RIG_ASSIGN(payload.program, options.layout.stress_program(stress->program, cell.arch));
     payload.program_args = stress->arguments();
   }
   return payload;

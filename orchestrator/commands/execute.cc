@@ -94,7 +94,7 @@ Result<std::vector<scenario::Cell>> select_cells(const Layout& layout,
                                                  const scenario::Selection& selection) {
   scenario::LoadOptions options;
   options.root = layout.root;
-  options.programs = layout.build / "guest/stress";
+  options.programs = layout.stress_programs();
   options.report_kinds = oops::known_kinds();
   std::vector<scenario::Cell> cells;
   for (const std::string& name : names) {

@@ -101,7 +101,8 @@ struct Scenario {
 struct LoadOptions {
   fs::path root = {};  // the repository (or installed share folder) that relative paths start from
   fs::path kernels = {};  // where kernel descriptions are; empty: root/kernels
-  // Where CMake puts the programs of guest/stress: BUILD/guest/stress. Empty: a source is enough.
+  // Where CMake puts the host's programs of guest/stress: BUILD/guest/ARCH/stress. Empty: a source
+  // is enough.
   fs::path programs = {};
   std::vector<std::string> report_kinds = {};  // oops::known_kinds(); empty: kinds are not checked
 };
