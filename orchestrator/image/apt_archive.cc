@@ -8,8 +8,9 @@
 #include <algorithm>
 #include <charconv>
 
-#include "base/process.h"
 #include "base/text.h"
+#include "image/modes.h"
+#include "image/toolchain.h"
 
 namespace rig::image {
 namespace {
@@ -112,10 +113,28 @@ std::vector<PackageRef> parse_depends(std::string_view field) {
   return packages;
 }
 
-AptArchive::Setup AptArchive::default_setup() {
+Result<AptArchive::Setup> AptArchive::setup_for(Arch arch) {
   Setup setup;
   setup.may_update = ::geteuid() == 0;
+  if (arch == host_arch()) return setup;
+  RIG_ASSIGN(const fs::path cache, cache_dir());
+  setup.own = cache / fmt::format("apt-{}", toolchain(arch).debian);
+  setup.lists = setup.own / "lists";
+  setup.may_update = true;
+  // The host's architecture stays the native one: the headers' tools have to run here.
+  for (const std::string& option :
+       {fmt::format("APT::Architectures::={}", toolchain(arch).debian),
+        fmt::format("Dir::State::Lists={}", setup.lists.string()),
+        fmt::format("Dir::Cache={}", setup.own.string()), std::string("Acquire::Languages=none")}) {
+    setup.options.insert(setup.options.end(), {"-o", option});
+  }
   return setup;
+}
+
+Command AptArchive::apt(std::string program, std::vector<std::string> arguments) const {
+  Command command{std::move(program), std::move(arguments), {}, kEnvironment};
+  command.args.insert(command.args.begin() + 1, setup_.options.begin(), setup_.options.end());
+  return command;
 }
 
 std::int64_t AptArchive::lists_time() const {
@@ -126,7 +145,7 @@ std::int64_t AptArchive::lists_time() const {
 
 Result<std::vector<Stanza>> AptArchive::show(const std::vector<std::string>& packages) const {
   RIG_TRY(need_apt("apt-cache"));
-  Command command{"apt-cache", {"show", "--"}, {}, kEnvironment};
+  Command command = apt("apt-cache", {"show", "--"});
   command.args.insert(command.args.end(), packages.begin(), packages.end());
   RunOptions options{.deadline = Deadline::after(std::chrono::minutes(2)), .stop = setup_.stop};
   options.output_limit = 64 << 20;
@@ -141,7 +160,7 @@ Result<std::vector<Stanza>> AptArchive::show(const std::vector<std::string>& pac
 Result<std::vector<std::string>> AptArchive::names(const std::string& prefix) const {
   RIG_TRY(need_apt("apt-cache"));
   RIG_ASSIGN(const Completed done,
-             run_ok({"apt-cache", {"pkgnames", "--", prefix}, {}, kEnvironment},
+             run_ok(apt("apt-cache", {"pkgnames", "--", prefix}),
                     {.deadline = Deadline::after(std::chrono::minutes(2)), .stop = setup_.stop}));
   std::vector<std::string> names;
   for (const std::string& line : split(done.out, '\n')) {
@@ -156,11 +175,10 @@ Result<std::optional<std::vector<fs::path>>> AptArchive::download(
     const std::function<void(double)>& on_progress) const {
   RIG_TRY(need_apt("apt-get"));
   give_to_apt(folder);
-  Command command{"apt-get",
-                  {"download", "-o", "APT::Status-Fd=1", "-o", "Acquire::Retries=3", "-o",
-                   "Acquire::http::Timeout=30", "-o", "Acquire::https::Timeout=30", "--"},
-                  folder,
-                  kEnvironment};
+  Command command =
+      apt("apt-get", {"download", "-o", "APT::Status-Fd=1", "-o", "Acquire::Retries=3", "-o",
+                      "Acquire::http::Timeout=30", "-o", "Acquire::https::Timeout=30", "--"});
+  command.directory = folder;
   for (const PackageRef& package : packages) command.args.push_back(package.to_string());
   RunOptions options{.deadline = Deadline::after(std::chrono::minutes(60)), .stop = setup_.stop};
   options.on_line = [&](std::string_view line) {
@@ -193,7 +211,23 @@ Status AptArchive::update() const {
                      "apt's package lists are missing or out of date");
   }
   RIG_TRY(need_apt("apt-get"));
-  RIG_TRY(run_ok({"apt-get", {"update", "-q"}, {}, kEnvironment},
+  if (is_machines()) return update_lists();
+  // apt does not wait for its own lock on the lists, but fails.
+  RIG_TRY(make_folder(setup_.lists / "partial"));
+  RIG_ASSIGN(const FileLock lock,
+             FileLock::acquire(setup_.own / "update.lock",
+                               Deadline::after(std::chrono::minutes(10)), setup_.stop));
+  return update_lists();
+}
+
+Status AptArchive::update_lists() const {
+  std::vector<std::string> arguments = {"update", "-q"};
+  // apt's own user may not enter a cache below root's home. The signatures are checked all the
+  // same.
+  if (!is_machines() && ::geteuid() == 0) {
+    arguments.insert(arguments.end(), {"-o", "APT::Sandbox::User=root"});
+  }
+  RIG_TRY(run_ok(apt("apt-get", std::move(arguments)),
                  {.deadline = Deadline::after(std::chrono::minutes(10)), .stop = setup_.stop}));
   return {};
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Debian's archive through apt's own programs. Nothing is ever installed; root is not needed but to
-// bring the lists up to date.
+// bring the machine's own lists up to date.
 #pragma once
 
 #include <cstdint>
@@ -11,9 +11,11 @@
 #include <string_view>
 #include <vector>
 
+#include "base/arch.h"
 #include "base/deadline.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/process.h"
 
 namespace rig::image {
 
@@ -39,8 +41,12 @@ class AptArchive {
     fs::path lists = "/var/lib/apt/lists";
     bool may_update = false;  // whether `apt-get update` may be run: needs root
     std::stop_token stop = {};
+    fs::path own = {};                      // the folder around `lists`, where they are ours
+    std::vector<std::string> options = {};  // of every call
   };
-  static Setup default_setup();
+  // The machine's lists for packages of its architecture. For another one lists of our own in the
+  // cache, from the machine's sources: neither dpkg's architectures nor the machine's lists change.
+  static Result<Setup> setup_for(Arch arch);
 
   explicit AptArchive(Setup setup) : setup_(std::move(setup)) {}
 
@@ -63,6 +69,7 @@ class AptArchive {
   // apt-get update; without the right to, an error whose hint is to run it.
   Status update() const;
   bool may_update() const { return setup_.may_update; }
+  bool is_machines() const { return setup_.own.empty(); }
 
   AptArchive stopped_by(std::stop_token stop) const {
     AptArchive copy = *this;
@@ -71,6 +78,9 @@ class AptArchive {
   }
 
  private:
+  Command apt(std::string program, std::vector<std::string> arguments) const;
+  Status update_lists() const;
+
   Setup setup_;
 };
 

@@ -31,8 +31,8 @@ struct BaseDrivers {
 const BaseDrivers kBaseDrivers[] = {
     {Arch::kX86_64,
      {"virtio_pci", "virtio_console", "qemu_fw_cfg", "pvpanic-pci", "i6300esb", "virtio_blk"}},
-    // Debian builds no pvpanic for arm64.
-    {Arch::kArm64, {"virtio_pci", "virtio_console", "qemu_fw_cfg", "virtio_blk"}},
+    // Debian builds no pvpanic for arm64: a panic is seen as a reset.
+    {Arch::kArm64, {"virtio_pci", "virtio_console", "qemu_fw_cfg", "i6300esb", "virtio_blk"}},
 };
 
 struct FreeContext {

@@ -140,7 +140,8 @@ Result<Kernel> fetch_kernel_from(const AptArchive& archive, const scenario::Kern
 
 Result<Kernel> fetch_kernel(const scenario::KernelSpec& spec, Arch arch,
                             const FetchOptions& options) {
-  return fetch_kernel_from(AptArchive(AptArchive::default_setup()), spec, arch, options);
+  RIG_ASSIGN(AptArchive::Setup setup, AptArchive::setup_for(arch));
+  return fetch_kernel_from(AptArchive(std::move(setup)), spec, arch, options);
 }
 
 }  // namespace rig::image

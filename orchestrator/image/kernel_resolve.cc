@@ -167,11 +167,6 @@ Result<std::optional<KernelPackages>> resolve_kernel(const scenario::KernelSpec&
 Error explain_unresolved(const scenario::KernelSpec& spec, Arch arch, const AptArchive& archive) {
   const std::string_view debian = toolchain(arch).debian;
   const std::string update = archive.may_update() ? "" : "sudo apt-get update";
-  if (arch != host_arch()) {
-    return {Blame::kRig,
-            fmt::format("apt's lists have no {} kernel of series {}", debian, spec.series),
-            fmt::format("dpkg --add-architecture {} && apt-get update", debian)};
-  }
   std::vector<std::string> abis;
   if (const auto names = archive.names(fmt::format("{}{}.", kImagePrefix, spec.series))) {
     for (const std::string& name : *names) {

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "base/text.h"
+#include "image/toolchain.h"
 #include "unit/image/image_fixture.h"
 
 namespace rig::image {
@@ -25,15 +26,16 @@ class FetchKernel : public ImageTest {
         "cd '{0}' && echo \"$(basename $0) $*\" >> calls\nverb=$1\nhere=$OLDPWD\n"
         "while [ \"$1\" != -- ] && [ $# -gt 0 ]; do shift; done; [ $# -eq 0 ] || shift\n",
         path("").string());
-    add_program("apt-cache", head +
-                                 "case $verb in\n"
-                                 "show) for p; do cat lists/$p 2>/dev/null || fail=1; done;;\n"
-                                 "pkgnames) ls lists;;\nesac\nexit ${fail:+100}");
+    add_program("apt-cache",
+                head +
+                    "case $verb in\n"
+                    "show) for p; do cat lists/${p%%:*} 2>/dev/null || fail=1; done;;\n"
+                    "pkgnames) ls lists;;\nesac\nexit ${fail:+100}");
     add_program("apt-get",
                 head +
                     "case $verb in\n"
                     "update) mv fresh/* lists/ || exit 100;;\n"
-                    "download) for p; do cp pool/${p%%=*}.deb $here/ 2>/dev/null || {\n"
+                    "download) for p; do cp pool/${p%%[:=]*}.deb $here/ 2>/dev/null || {\n"
                     "  [ -e offline ] && echo 'E: Temporary failure resolving' >&2 ||\n"
                     "  echo 'E: Failed to fetch x  404  Not Found' >&2; exit 100; }; done\n"
                     "esac");
@@ -86,6 +88,31 @@ class FetchKernel : public ImageTest {
     spec_.abi = std::move(abi);
     return fetch_kernel_from(AptArchive({path("lists"), may_update, {}}), spec_, Arch::kX86_64,
                              options);
+  }
+
+  // The same of an arm64 kernel: its image is what QEMU boots.
+  void publish_arm64() {
+    const std::string version = "6.1.192-2";
+    const std::string release = "6.1.0-56-arm64";
+    list("linux-image-arm64", version, fmt::format("linux-image-{} (= {})", release, version));
+    list("linux-image-" + release, version, "kmod");
+    list("linux-headers-" + release, version,
+         fmt::format("linux-headers-6.1.0-56-common (= {}), linux-kbuild-6.1, "
+                     "linux-compiler-gcc-12-arm",
+                     version));
+    pool("linux-image-" + release, {{"./boot/vmlinuz-" + release, "an Image"},
+                                    {"./lib/modules/" + release + "/modules.order", ""},
+                                    {"./lib/modules/" + release + "/modules.builtin", ""}});
+    pool("linux-headers-" + release,
+         {{"./usr/src/linux-headers-" + release + "/Makefile", "all:\n"}});
+    pool("linux-headers-6.1.0-56-common", {{"./usr/src/linux-headers-6.1.0-56-common/x", "x"}});
+    pool("linux-kbuild-6.1", {{"./usr/lib/linux-kbuild-6.1/scripts/tool", "x"}});
+  }
+  // Our lists where the machine's are for another architecture.
+  Result<Kernel> fetch_arm64() {
+    const auto setup = AptArchive::setup_for(Arch::kArm64);
+    if (!setup) return tl::unexpected(setup.error());
+    return fetch_kernel_from(AptArchive(*setup), spec_, Arch::kArm64, {});
   }
 
   // How often apt was called with this in the command line, since the last forget_calls().
@@ -333,6 +360,37 @@ TEST_F(FetchKernel, BzImageEntryIsTheDistributionsOwnFile) {
   const auto kernel = fetch();
   ASSERT_TRUE(kernel) << kernel.error().message();
   EXPECT_EQ(kernel->boot_file, kernel->vmlinuz);
+}
+
+TEST_F(FetchKernel, OtherArchitectureComesFromListsOfItsOwnWithToolsThatRunHere) {
+  if (host_arch() == Arch::kArm64) return;  // there it is the machine's
+  publish_arm64();
+  const auto kernel = fetch_arm64();
+  ASSERT_TRUE(kernel) << kernel.error().message();
+  EXPECT_EQ(kernel->arch, Arch::kArm64);
+  EXPECT_EQ(kernel->release, "6.1.0-56-arm64");
+  EXPECT_EQ(kernel->compiler, "gcc-12");
+  EXPECT_EQ(read_file(kernel->boot_file).value_or(""), "an Image");
+  EXPECT_EQ(calls("APT::Architectures::=arm64"), calls("apt-"));
+  EXPECT_EQ(calls("Dir::State::Lists=" + path("cache/crashrig/apt-arm64/lists").string()),
+            calls("apt-"));
+  EXPECT_EQ(calls("linux-image-6.1.0-56-arm64:arm64="), 1U);
+  EXPECT_EQ(calls("linux-kbuild-6.1"), 1U);
+  EXPECT_EQ(calls("linux-kbuild-6.1:"), 0U);
+  forget_calls();
+  ASSERT_TRUE(fetch_arm64());
+  EXPECT_EQ(calls("apt"), 0U);
+}
+
+TEST_F(FetchKernel, ListsOfAnotherArchitectureNeedNoRootToBeUpdated) {
+  if (host_arch() == Arch::kArm64) return;
+  publish_arm64();
+  fs::rename(path("lists"), path("fresh"));
+  fs::create_directories(path("lists"));
+  const auto kernel = fetch_arm64();
+  ASSERT_TRUE(kernel) << kernel.error().message();
+  EXPECT_EQ(calls("apt-get update"), 1U);
+  EXPECT_TRUE(fs::is_directory(path("cache/crashrig/apt-arm64/lists/partial")));
 }
 
 TEST_F(FetchKernel, FailureLeavesNothingUnfinished) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "image/boot_image.h"
+#include "image/toolchain.h"
 #include "unit/image/image_fixture.h"
 
 namespace rig::image {
@@ -114,6 +115,31 @@ TEST_F(ModuleBuild, MissingCompilerIsTheRigsErrorAndNamesThePackage) {
   ASSERT_FALSE(module);
   EXPECT_EQ(module.error().blame, Blame::kRig);
   EXPECT_EQ(module.error().hint, "apt-get install gcc-99");
+}
+
+TEST_F(ModuleBuild, OtherArchitectureIsBuiltByItsCrossCompiler) {
+  const bool on_arm64 = host_arch() == Arch::kArm64;
+  kernel_.arch = on_arm64 ? Arch::kX86_64 : Arch::kArm64;
+  const Toolchain& tools = toolchain(kernel_.arch);
+  add_program(std::string(tools.cross) + "gcc", "exec gcc \"$@\"\n");
+  write(kernel_.build / "Makefile",
+        "modules: $(M)/thing.ko\n\t@echo $(ARCH) $(CROSS_COMPILE) $(CC) > ../asked\n"
+        "%.ko: %.c\n\t@$(CC) -c -o $@ $<\n");
+  const auto module = build();
+  ASSERT_TRUE(module) << module.error().message();
+  EXPECT_EQ(read_file(path("k/usr/src/asked")).value_or(""),
+            fmt::format("{} {} {}gcc\n", tools.kbuild, tools.cross, tools.cross));
+}
+
+TEST_F(ModuleBuild, MissingCrossCompilerNamesItsPackage) {
+  kernel_.arch = host_arch() == Arch::kArm64 ? Arch::kX86_64 : Arch::kArm64;
+  kernel_.compiler = "gcc-99";
+  const auto module = build();
+  ASSERT_FALSE(module);
+  EXPECT_EQ(module.error().blame, Blame::kRig);
+  EXPECT_NE(module.error().message().find(fmt::format("gcc-99{}", toolchain(kernel_.arch).package)),
+            std::string::npos)
+      << module.error().message();
 }
 
 TEST_F(ModuleBuild, SpaceInTheCachesPathIsExplained) {
