@@ -29,18 +29,17 @@ std::string first_words(std::string_view message) {
 // was no telling.
 Result<std::optional<std::string>> run_probe(const Machine& machine, const fs::path& qemu,
                                              const std::stop_token& stop) {
-  const auto guest = probe_guest(machine.arch);
-  if (!guest) return fmt::format("there is no probe guest for {}", to_string(machine.arch));
+  const ProbeGuest guest = probe_guest(machine.arch);
   RIG_ASSIGN(const TempDir folder, TempDir::create("crashrig-probe"));
   const fs::path firmware = folder.path() / "probe.rom";
-  RIG_TRY(write_file_atomically(firmware, guest->firmware));
+  RIG_TRY(write_file_atomically(firmware, guest.firmware));
   Command command{.program = qemu.string(),
                   .args = {"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
                            "-machine", std::string(machine.type), "-accel", "kvm", "-cpu",
                            std::string(machine.cpu_kvm), "-m", "16", "-bios", firmware.string()},
                   .directory = {},
                   .environment = {}};
-  command.args.insert(command.args.end(), guest->devices.begin(), guest->devices.end());
+  command.args.insert(command.args.end(), guest.devices.begin(), guest.devices.end());
 
   const Deadline deadline = Deadline::after(kProbeTime);
   const auto done = run(command, {.deadline = deadline, .stop = stop});
@@ -48,7 +47,7 @@ Result<std::optional<std::string>> run_probe(const Machine& machine, const fs::p
     return fmt::format("a tiny guest hangs in it ({} ms)", kProbeTime.count());
   }
   if (!done) return tl::unexpected(done.error());
-  if (done->exit_code == guest->exit_code) return std::nullopt;
+  if (done->exit_code == guest.exit_code) return std::nullopt;
   const std::string words = first_words(done->err);
   if (done->exit_code > 128) {
     return fmt::format("QEMU with -cpu {} died of signal {} ({}){}", machine.cpu_kvm,

@@ -4,13 +4,14 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstring>
 
 namespace rig::vm::qemu {
 namespace {
 
-// The firmware's last 64 KiB lie below 4 GiB; the CPU starts 16 bytes before their end. No memory
-// is used but for page tables, stack and interrupt table. Descriptors have their "accessed" bit
-// set: the CPU would write it into the ROM otherwise.
+// x86_64: the firmware's last 64 KiB lie below 4 GiB; the CPU starts 16 bytes before their end. No
+// memory is used but for page tables, stack and interrupt table. Descriptors have their "accessed"
+// bit set: the CPU would write it into the ROM otherwise.
 constexpr std::size_t kFirmwareSize = 64 << 10;
 constexpr std::size_t kResetVector = kFirmwareSize - 16;
 
@@ -58,16 +59,82 @@ constexpr auto kX86Code = std::to_array<std::uint8_t>({
 
 constexpr auto kX86Reset = std::to_array<std::uint8_t>({0xe9, 0x0d, 0x00});  // jmp to the start
 
-}  // namespace
+// The flash at 0, where `virt` starts at EL1; page tables in RAM. Its end is PSCI's SYSTEM_OFF (Arm
+// DEN 0022), after which QEMU exits with 0: a guest that fails waits for ever instead.
+constexpr auto kArm64Code = std::to_array<std::uint32_t>({
+    0xd2800014,  // mov x20, 0
+    0x10003fe0,  // adr x0, vectors
+    0xd518c000,  // msr vbar_el1, x0
+    // two blocks of 1 GiB, flash with devices and RAM, as normal memory
+    0xd2a81001,  // mov x1, 0x40800000
+    0xd280e022,  // mov x2, 0x701
+    0xf9000022,  // str x2, [x1]
+    0xb2620043,  // orr x3, x2, 0x40000000
+    0xf9000423,  // str x3, [x1, 8]
+    0xd2801fe0,  // mov x0, 0xff
+    0xd518a200,  // msr mair_el1, x0
+    0x580002c0,  // ldr x0, tcr
+    0xd5182040,  // msr tcr_el1, x0
+    0xd5182001,  // msr ttbr0_el1, x1
+    0xd5033f9f,  // dsb sy
+    0xd5033fdf,  // isb
+    // MMU and caches on
+    0xd5381000,  // mrs x0, sctlr_el1
+    0xd28200a2,  // mov x2, 0x1005
+    0xaa020000,  // orr x0, x0, x2
+    0xd5181000,  // msr sctlr_el1, x0
+    0xd5033fdf,  // isb
+    // an exception; did the handler set x20 to 42?
+    0xd4000001,  // svc 0
+    0xf100aa9f,  // cmp x20, 42
+    0x54000101,  // b.ne fail
+    // memory, and a register that the hypervisor emulates
+    0xf9002034,  // str x20, [x1, 64]
+    0xd5380400,  // mrs x0, id_aa64pfr0_el1
+    0xf9402022,  // ldr x2, [x1, 64]
+    0xf100a85f,  // cmp x2, 42
+    0x54000061,  // b.ne fail
+    0x180000c0,  // ldr w0, system_off
+    0xd4000002,  // hvc 0
+    0xd503207f,  // fail: wfi
+    0x17ffffff,  // b fail
+    0x00803519,  // tcr: 39 bits, 4 KiB pages, write-back, no TTBR1
+    0x00000000,  //
+    0x84000008,  // system_off
+});
+// The vectors begin at 0x800; this one is for a synchronous exception of EL1 on its own stack.
+constexpr std::size_t kArm64Vector = 0x800 + 0x200;
+constexpr auto kArm64Handler = std::to_array<std::uint32_t>({
+    0xd2800554,  // mov x20, 42
+    0xd69f03e0,  // eret
+});
 
-std::optional<ProbeGuest> probe_guest(Arch arch) {
-  if (arch != Arch::kX86_64) return std::nullopt;
+ProbeGuest x86_64_guest() {
   ProbeGuest guest{.firmware = std::string(kFirmwareSize, '\0'),
                    .devices = {"-device", "isa-debug-exit,iobase=0x501,iosize=1"},
                    .exit_code = 0x2a * 2 + 1};
   std::copy(kX86Code.begin(), kX86Code.end(), guest.firmware.begin());
   std::copy(kX86Reset.begin(), kX86Reset.end(), guest.firmware.begin() + kResetVector);
   return guest;
+}
+
+ProbeGuest arm64_guest() {
+  ProbeGuest guest{.firmware = std::string(kFirmwareSize, '\0'), .devices = {}, .exit_code = 0};
+  std::memcpy(guest.firmware.data(), kArm64Code.data(), sizeof kArm64Code);
+  std::memcpy(guest.firmware.data() + kArm64Vector, kArm64Handler.data(), sizeof kArm64Handler);
+  return guest;
+}
+
+}  // namespace
+
+ProbeGuest probe_guest(Arch arch) {
+  switch (arch) {
+    case Arch::kX86_64:
+      return x86_64_guest();
+    case Arch::kArm64:
+      return arm64_guest();
+  }
+  return {};
 }
 
 }  // namespace rig::vm::qemu

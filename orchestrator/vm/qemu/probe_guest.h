@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The smallest guest that proves an accelerator: it is its own firmware, goes the way of a kernel's
-// first instructions (protected mode, paging, 64-bit mode, an exception and its return, CPUID),
-// then makes QEMU exit with a code that nothing else gives. 50 ms under TCG.
+// first instructions (paging, an exception and its return, what the hypervisor emulates), then
+// makes QEMU exit as it would not otherwise. 50 ms under TCG.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +17,6 @@ struct ProbeGuest {
   int exit_code = 0;                 // of QEMU, when every step worked
 };
 
-std::optional<ProbeGuest> probe_guest(Arch arch);
+ProbeGuest probe_guest(Arch arch);
 
 }  // namespace rig::vm::qemu

@@ -3,6 +3,9 @@
 
 #include <gmock/gmock.h>
 
+#include "base/process.h"
+#include "vm/qemu/probe_guest.h"
+
 namespace rig::vm::qemu {
 namespace {
 
@@ -160,6 +163,28 @@ TEST_F(ProbeTest, QemuThatCannotBeRunIsNoAnswer) {
   const auto host = this_host(**machine_for(Arch::kX86_64), missing, {});
   ASSERT_TRUE(host);
   EXPECT_FALSE(host->probe());
+}
+
+// TCG runs them, so that what does not is not to be trusted with a kernel.
+TEST(ProbeGuests, EveryOneEndsAsItShouldUnderTcg) {
+  for (const Arch arch : {Arch::kX86_64, Arch::kArm64}) {
+    const Machine& machine = **machine_for(arch);
+    const ProbeGuest guest = probe_guest(arch);
+    const auto folder = TempDir::create("probe-test");
+    ASSERT_TRUE(folder);
+    const fs::path firmware = folder->path() / "probe.rom";
+    ASSERT_TRUE(write_file_atomically(firmware, guest.firmware));
+    Command command{.program = std::string(machine.binary),
+                    .args = {"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+                             "-machine", std::string(machine.type), "-accel", "tcg", "-cpu",
+                             std::string(machine.cpu_tcg), "-m", "16", "-bios", firmware.string()},
+                    .directory = {},
+                    .environment = {}};
+    command.args.insert(command.args.end(), guest.devices.begin(), guest.devices.end());
+    const auto done = run(command, {.deadline = Deadline::after(std::chrono::seconds(20))});
+    ASSERT_TRUE(done) << to_string(arch) << ": " << done.error().message();
+    EXPECT_EQ(done->exit_code, guest.exit_code) << to_string(arch) << done->err;
+  }
 }
 
 // The real thing, whatever this machine has: it must come to an answer in time.
