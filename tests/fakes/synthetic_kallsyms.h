@@ -21,14 +21,19 @@ struct KallsymsTables {
   static constexpr std::uint64_t kBase = 0xffff'ffff'8100'0000;  // kallsyms_relative_base
   static constexpr std::uint64_t kTables = 0xffff'ffff'8200'0000;
 
+  static constexpr std::uint64_t kTokenTable = kTables + 0x10'1000;
+  static constexpr std::uint64_t kNames = kTables + 0x8'0000;
+
   std::vector<Entry> entries;
   bool absolute_per_cpu = true;
+  // kallsyms_markers[]: 4 bytes for every 256 symbols, right before the tokens but for `behind`.
+  bool markers = true;
+  std::uint64_t behind_markers = 0;
 
   // Puts the tables into `memory` and returns the lines of VMCOREINFO.
   std::string write(FakeVirtMemory& memory) const {
     const auto count_at = kTables, base_at = kTables + 8, offsets = kTables + 0x1000,
-               index = kTables + 0x10'0000, table = kTables + 0x10'1000,
-               names = kTables + 0x20'0000;
+               index = kTables + 0x10'0000, table = kTokenTable, names = kNames;
     memory.put(count_at, static_cast<std::uint32_t>(entries.size()));
     memory.put(base_at, kBase);
     // Token 1 stands for "ab"; every other token for the character of its own number.
@@ -40,7 +45,12 @@ struct KallsymsTables {
       at += (token == 0 ? 0 : text.size()) + 1;
     }
     std::string bytes;
+    const auto first_marker =
+        table - behind_markers - align_up((entries.size() + 255) / 256 * 4, 8);
     for (std::size_t i = 0; i < entries.size(); ++i) {
+      if (markers && i % 256 == 0) {
+        memory.put(first_marker + i / 64, static_cast<std::uint32_t>(bytes.size()));
+      }
       const Entry& entry = entries[i];
       const auto distance = static_cast<std::int64_t>(entry.address - kBase);
       const bool small = entry.address < (1u << 31);

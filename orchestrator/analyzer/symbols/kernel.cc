@@ -33,6 +33,10 @@ Kernel Kernel::read(const VirtMemory& memory, const Vmcoreinfo& info,
     remarks.push_back("no symbols: " + symbols.error().message());
     return Kernel(memory, info, {}, {});
   }
+  if (const auto lost = symbols->lost(); lost != 0) {
+    remarks.push_back(
+        fmt::format("symbols: the names of {} of {} are not in the core", lost, symbols->size()));
+  }
   const auto begin = symbols->address("__start_BTF");
   const auto end = symbols->address("__stop_BTF");
   if (!begin || !end) {

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "analyzer/symbols/kernel.h"
+#include "analyzer/symbols/name_index.h"
 #include "fakes/fake_memory.h"
 #include "fakes/synthetic_btf.h"
 
