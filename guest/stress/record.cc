@@ -2,7 +2,7 @@
 //
 // record [--seconds N]: writes what /proc says of this guest, and the kernel's own back trace of
 // every task, into the kernel's log, where the core has it; then asks the module `truth` to end the
-// kernel. Needs log_buf_len=8M and printk_devkmsg=on. Exit code: 2 usage, 3 something is missing;
+// kernel. Needs log_buf_len=8M and printk.devkmsg=on. Exit code: 2 usage, 3 something is missing;
 // 0 when the kernel went on, which it should not.
 #include <dirent.h>
 #include <fcntl.h>
