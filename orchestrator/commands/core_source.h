@@ -12,9 +12,10 @@ namespace rig::commands {
 
 struct CoreSource {
   std::string core;
+  std::string debuginfo;  // empty: none
 };
 
-// CORE, the first positional argument.
+// CORE, the first positional argument, and --debuginfo.
 void add_core_options(CLI::App& app, CoreSource& source);
 
 Result<analyzer::Session> open_session(const CoreSource& source);

@@ -29,6 +29,7 @@ struct Session::State {
   std::optional<std::vector<StackRange>> stacks;
   std::optional<std::optional<FoundException>> exception;
   std::unique_ptr<Whatis> whatis;
+  std::optional<Debuginfo> debuginfo;
 
   const Result<KernelSpace>& open_space() {
     if (space) return *space;
@@ -64,6 +65,27 @@ const std::vector<std::string>& Session::remarks() const {
 void Session::remark(std::string text) {
   if (std::ranges::find(state_->remarks, text) != state_->remarks.end()) return;
   state_->remarks.push_back(std::move(text));
+}
+
+Status Session::use_debuginfo(const fs::path& path) {
+  const auto& info = state_->core.vmcoreinfo();
+  RIG_ASSIGN(state_->debuginfo, info ? Debuginfo::open(path, *info) : Debuginfo::open(path, ""));
+  for (const std::string& text : state_->debuginfo->remarks()) remark(text);
+  return {};
+}
+
+bool Session::has_debuginfo() const {
+  return state_->debuginfo.has_value();
+}
+
+std::vector<SourceLine> Session::lines(VirtAddr address) {
+  if (!state_->debuginfo) return {};
+  const auto kernel = this->kernel();
+  if (!kernel) return state_->debuginfo->lines(address);
+  auto found = state_->debuginfo->lines(**kernel, address);
+  if (found) return *std::move(found);
+  remark(found.error().message());
+  return {};
 }
 
 Result<const VirtMemory*> Session::memory() {

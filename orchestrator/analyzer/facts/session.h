@@ -15,6 +15,7 @@
 #include "analyzer/facts/exception.h"
 #include "analyzer/facts/log.h"
 #include "analyzer/facts/whatis.h"
+#include "analyzer/symbols/debuginfo.h"
 #include "analyzer/symbols/kernel.h"
 
 namespace rig::analyzer {
@@ -28,6 +29,13 @@ class Session {
 
   const Core& core() const;
   const Architecture& arch() const;
+
+  // Source lines from here on. Blame::kInput as Debuginfo::open(): nothing there, or another
+  // build's.
+  Status use_debuginfo(const fs::path& path);
+  bool has_debuginfo() const;
+  // The innermost inlined function first; empty without debuginfo, or where it knows nothing.
+  std::vector<SourceLine> lines(VirtAddr address);
 
   // What could not be established so far, and why.
   const std::vector<std::string>& remarks() const;
