@@ -17,8 +17,9 @@ class RealMachineTest : public testing::Test {
  protected:
   VmConfig config(fakes::TinyEnd end, std::string_view text = "hello from a tiny kernel\r\n") {
     const fs::path kernel = folder_->path() / "kernel";
-    EXPECT_TRUE(write_file_atomically(kernel, fakes::tiny_kernel(text, end)));
+    EXPECT_TRUE(write_file_atomically(kernel, fakes::tiny_kernel(text, end, arch_)));
     VmConfig config;
+    config.arch = arch_;
     config.kernel = kernel;
     config.memory_bytes = 64 << 20;
     config.cpus = 1;
@@ -57,6 +58,7 @@ class RealMachineTest : public testing::Test {
   std::stop_source stop_;
   std::uint64_t size_ = 0;
   std::string backend_ = "qemu";
+  Arch arch_ = Arch::kX86_64;
 };
 
 }  // namespace rig::vm
