@@ -14,10 +14,13 @@
 
 namespace rig::analyzer {
 
+class KdumpMemory;
+
 struct Container {
   Arch arch = Arch::kX86_64;
   std::string format;
   std::shared_ptr<const DumpMemory> memory;
+  std::shared_ptr<const KdumpMemory> part;  // the same, when it is one part of a split dump
   Notes notes;
   std::vector<std::string> remarks;
 };

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "analyzer/core/container.h"
+#include "analyzer/core/split_core.h"
 #include "analyzer/core/vmcoreinfo_search.h"
 
 namespace rig::analyzer {
@@ -63,30 +64,78 @@ Result<Container> open_container(std::shared_ptr<const DumpFile> file) {
                    "not a core that we know");
 }
 
+// All of it is there.
+class WholeMemory final : public DumpMemory {
+ public:
+  explicit WholeMemory(const PhysMemory& memory) : memory_(memory) {}
+  Read<void> read(PhysAddr address, MutableBytes out) const override {
+    return memory_.read(address, out);
+  }
+  std::vector<PhysRange> ranges() const override { return memory_.ranges(); }
+  std::vector<PhysRange> stored() const override { return memory_.ranges(); }
+
+ private:
+  const PhysMemory& memory_;
+};
+
 }  // namespace
 
 Result<Core> Core::open(const fs::path& path) {
-  RIG_ASSIGN(DumpFile opened, DumpFile::open(path));
-  const auto file = std::make_shared<const DumpFile>(std::move(opened));
-  auto container = open_container(file);
-  if (!container) return wrap(path.string(), container.error());
+  return open(std::span(&path, 1));
+}
 
+Result<Core> Core::open(std::span<const fs::path> paths) {
+  if (paths.empty()) return fail(Blame::kInput, "no core given");
   Core core;
-  core.name_ = path.string();
-  core.arch_ = container->arch;
-  core.format_ = std::move(container->format);
-  if (file->flattened()) core.format_ += ", flattened";
-  core.file_bytes_ = file->file_size();
-  core.memory_ = container->memory;
-  core.cpus_ = std::move(container->notes.cpus);
-  core.remarks_ = file->remarks();
-  for (auto* remarks : {&container->remarks, &container->notes.remarks}) {
-    core.remarks_.insert(core.remarks_.end(), remarks->begin(), remarks->end());
+  bool flattened = false;
+  std::vector<NamedContainer> containers;
+  for (const fs::path& path : paths) {
+    RIG_ASSIGN(DumpFile opened, DumpFile::open(path));
+    const auto file = std::make_shared<const DumpFile>(std::move(opened));
+    auto container = open_container(file);
+    if (!container) return wrap(path.string(), container.error());
+    containers.push_back({path.string(), *std::move(container)});
+    core.file_bytes_ += file->file_size();
+    core.name_ += (core.name_.empty() ? "" : " ") + path.string();
+    core.remarks_.insert(core.remarks_.end(), file->remarks().begin(), file->remarks().end());
+    flattened = flattened || file->flattened();
   }
-  if (core.cpus_.empty()) {
-    core.remarks_.push_back("the dump has no CPU notes: registers come from memory only");
+  if (containers.size() > 1 || containers.front().container.part != nullptr) {
+    RIG_ASSIGN(Container joined, join_parts(std::move(containers)));
+    core.take(std::move(joined));
+  } else {
+    core.take(std::move(containers.front().container));
   }
-  core.find_vmcoreinfo(container->notes.vmcoreinfo, *container->memory, file->file_size());
+  if (flattened) core.format_ += ", flattened";
+  return core;
+}
+
+void Core::take(Container container) {
+  arch_ = container.arch;
+  format_ = std::move(container.format);
+  memory_ = container.memory;
+  cpus_ = std::move(container.notes.cpus);
+  for (auto* remarks : {&container.remarks, &container.notes.remarks}) {
+    remarks_.insert(remarks_.end(), remarks->begin(), remarks->end());
+  }
+  if (cpus_.empty()) {
+    remarks_.push_back("the dump has no CPU notes: registers come from memory only");
+  }
+  find_vmcoreinfo(container.notes.vmcoreinfo, *container.memory, file_bytes_);
+}
+
+Core Core::from_memory(const Core& notes, std::shared_ptr<const PhysMemory> memory,
+                       std::string name, std::string format) {
+  Core core;
+  core.name_ = std::move(name);
+  core.arch_ = notes.arch();
+  core.format_ = std::move(format);
+  core.memory_ = std::move(memory);
+  core.cpus_ = notes.cpus();
+  for (const PhysRange& range : core.memory_->ranges()) core.file_bytes_ += range.size;
+  std::optional<std::string> text;
+  if (notes.vmcoreinfo()) text = notes.vmcoreinfo()->text();
+  core.find_vmcoreinfo(text, WholeMemory(*core.memory_), core.file_bytes_);
   return core;
 }
 

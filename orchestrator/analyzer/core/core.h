@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@
 namespace rig::analyzer {
 
 class DumpMemory;
+struct Container;
 
 // One CPU's state as whoever wrote the dump saw it: raw, decoded by arch/.
 struct CpuNote {
@@ -31,6 +33,15 @@ class Core {
  public:
   // Blame::kInput when it is not a core or not one we can read; the message names what it is.
   static Result<Core> open(const fs::path& path);
+  // Likewise, of the parts of one split dump (makedumpfile --split) in any order. Parts of
+  // different dumps or twice the same are Blame::kInput; for a part that is missing there is a
+  // remark.
+  static Result<Core> open(std::span<const fs::path> parts);
+  // Memory that is no file, a live guest's say. What is known of its CPUs and VMCOREINFO is taken
+  // from `notes`, a core of that guest whose own memory is not used; without a VMCOREINFO there it
+  // is searched for in `memory`.
+  static Core from_memory(const Core& notes, std::shared_ptr<const PhysMemory> memory,
+                          std::string name, std::string format);
 
   const std::string& name() const { return name_; }  // the path it was opened by
   Arch arch() const { return arch_; }
@@ -49,6 +60,7 @@ class Core {
 
  private:
   Core() = default;
+  void take(Container container);
   void find_vmcoreinfo(const std::optional<std::string>& note, const DumpMemory& memory,
                        std::uint64_t file_size);
 

@@ -59,11 +59,6 @@ void add_remarks(const KdumpLayout& layout, const KdumpMemory& memory,
   if (!memory.data_complete()) {
     remarks.push_back("the file is cut short: some of its pages are missing");
   }
-  if (layout.split) {
-    remarks.push_back(
-        fmt::format("one part of a split dump: it holds the memory from {:#x} to {:#x} only",
-                    layout.first_page * layout.block_size, layout.end_page * layout.block_size));
-  }
   if (memory.ram_pages() > memory.dumped_pages()) {
     const std::uint64_t excluded = memory.ram_pages() - memory.dumped_pages();
     remarks.push_back(fmt::format("{} of {} pages were left out of the dump (level {}: {})",
@@ -90,6 +85,7 @@ Result<Container> open_kdump(std::shared_ptr<const DumpFile> file) {
   auto memory = std::make_shared<KdumpMemory>(file, layout);
   add_remarks(layout, *memory, container.remarks);
   container.format = fmt::format("kdump-compressed ({})", to_string(memory->compression()));
+  if (layout.split) container.part = memory;
   container.memory = std::move(memory);
   return container;
 }

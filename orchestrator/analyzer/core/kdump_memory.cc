@@ -41,6 +41,25 @@ std::uint64_t KdumpMemory::stored_pages() const {
   return dumped_.rank(layout_.end_page) - first_rank_;
 }
 
+std::uint64_t KdumpMemory::stored_pages(std::uint64_t begin, std::uint64_t end) const {
+  const auto rank = [&](std::uint64_t at) {
+    return dumped_.rank(std::min(at >> page_shift_, dumped_.size()));
+  };
+  return rank(end) - rank(begin);
+}
+
+bool KdumpMemory::same_dump(const KdumpMemory& other) const {
+  if (layout_.block_size != other.layout_.block_size || layout_.machine != other.layout_.machine ||
+      layout_.page_count != other.layout_.page_count) {
+    return false;
+  }
+  const auto agree = [](const std::vector<std::byte>& a, const std::vector<std::byte>& b) {
+    const std::size_t common = std::min(a.size(), b.size());  // one may be cut short
+    return common == 0 || std::memcmp(a.data(), b.data(), common) == 0;
+  };
+  return agree(ram_bytes_, other.ram_bytes_) && agree(dumped_bytes_, other.dumped_bytes_);
+}
+
 std::optional<KdumpPageDescriptor> KdumpMemory::descriptor(std::uint64_t index) const {
   return file_->load<KdumpPageDescriptor>(layout_.descriptors_offset +
                                           index * sizeof(KdumpPageDescriptor));
@@ -54,7 +73,7 @@ tl::expected<KdumpPageDescriptor, Absence> KdumpMemory::find(std::uint64_t page)
     return tl::unexpected(ram_.test(page) ? Absence::kExcluded : Absence::kNotPresent);
   }
   if (page < layout_.first_page || page >= layout_.end_page) {
-    return tl::unexpected(Absence::kNotPresent);
+    return tl::unexpected(Absence::kMissingPart);
   }
   const auto found = descriptor(dumped_.rank(page) - first_rank_);
   if (!found || found->offset == 0 || found->size == 0 || found->size > layout_.block_size) {

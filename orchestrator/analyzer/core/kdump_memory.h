@@ -24,6 +24,14 @@ class KdumpMemory final : public DumpMemory {
   std::uint64_t ram_pages() const { return ram_.count(); }
   std::uint64_t dumped_pages() const { return dumped_.count(); }
   std::uint64_t stored_pages() const;  // of these, in this part of a split dump
+  // Those that the dump has in this range of addresses, in whatever part.
+  std::uint64_t stored_pages(std::uint64_t begin, std::uint64_t end) const;
+  PhysAddr end() const { return PhysAddr{layout_.page_count << page_shift_}; }
+  // Of a split dump: what this part has. The same dump has the same pages, as far as they are
+  // known.
+  PhysAddr part_begin() const { return PhysAddr{layout_.first_page << page_shift_}; }
+  PhysAddr part_end() const { return PhysAddr{layout_.end_page << page_shift_}; }
+  bool same_dump(const KdumpMemory& other) const;
   bool bitmaps_complete() const { return bitmaps_complete_; }
 
   // False when the page data goes on beyond the end of the file.

@@ -9,6 +9,8 @@ std::string_view to_string(Absence absence) {
   switch (absence) {
     case Absence::kNotPresent:
       return "not in the dump";
+    case Absence::kMissingPart:
+      return "not present: in a part of the split dump that is missing";
     case Absence::kExcluded:
       return "excluded when the dump was written";
     case Absence::kDamaged:

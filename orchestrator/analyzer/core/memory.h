@@ -17,10 +17,11 @@ namespace rig::analyzer {
 
 // Why bytes cannot be had. "Filtered out" and "never there" are different statements to a user.
 enum class Absence {
-  kNotPresent,  // no such memory in the dump
-  kExcluded,    // makedumpfile left the page out on purpose
-  kDamaged,     // the file should have it, but it is cut or does not decompress
-  kUnmapped,    // (virtual addresses) the page tables map nothing here
+  kNotPresent,   // no such memory in the dump
+  kMissingPart,  // the dump has it, in a part (of a split dump) that was not given
+  kExcluded,     // makedumpfile left the page out on purpose
+  kDamaged,      // the file should have it, but it is cut or does not decompress
+  kUnmapped,     // (virtual addresses) the page tables map nothing here
 };
 std::string_view to_string(Absence absence);
 

@@ -89,10 +89,9 @@ TEST_F(Kdump, PartOfASplitDumpReadsItsPagesAndSaysThatOthersAreElsewhere) {
   for (const std::uint64_t outside : {0x9fffull, 0x14000ull}) {
     const auto value = opened->memory().load<char>(PhysAddr{outside});
     ASSERT_FALSE(value);
-    EXPECT_EQ(value.error().why, Absence::kNotPresent);
+    EXPECT_EQ(value.error().why, Absence::kMissingPart);
   }
-  EXPECT_THAT(opened->remarks(),
-              Contains(HasSubstr("split dump: it holds the memory from 0xa000")));
+  EXPECT_THAT(opened->remarks(), Contains(HasSubstr("it has the memory from 0x0 to 0xa000")));
 }
 
 TEST_F(Kdump, ExcludedPagesAreCountedInARemark) {
