@@ -18,9 +18,9 @@ struct AnalyzeArguments {
 };
 
 Result<int> analyze_core(const AnalyzeArguments& arguments, const Context& context) {
-  // There is nothing to clean up: the first Ctrl-C ends it at once.
+  // Nothing to clean up (a live guest has its guardian): the first Ctrl-C ends it at once.
   const std::stop_callback on_stop(context.stop, [] { ::_exit(kCancelled); });
-  RIG_ASSIGN(analyzer::Session session, open_session(arguments.source));
+  RIG_ASSIGN(analyzer::Session session, open_session(arguments.source, context.stop));
   const analyzer::Findings findings = analyzer::analyze(session);
   RIG_TRY(
       print_out(arguments.json ? analyzer::to_json(findings) + "\n" : analyzer::to_text(findings)));

@@ -1,19 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "commands/core_source.h"
 
+#include "commands/live_core.h"
+
 namespace rig::commands {
 
 void add_core_options(CLI::App& app, CoreSource& source) {
-  app.add_option("CORE", source.core,
-                 "ELF or kdump-compressed vmcore, flattened or not, from QEMU, libvirt or kdump")
+  app.add_option(
+         "CORE", source.core,
+         "ELF or kdump-compressed vmcore, flattened or not, from QEMU, libvirt or kdump; or "
+         "qemu:/path/to/qmp.sock for a live guest, which is held meanwhile")
       ->required();
   app.add_option("--debuginfo", source.debuginfo,
                  "vmlinux with DWARF, or a folder of unpacked -dbg packages: adds source lines and "
                  "inlined callers");
 }
 
-Result<analyzer::Session> open_session(const CoreSource& source) {
-  RIG_ASSIGN(analyzer::Core core, analyzer::Core::open(source.core));
+Result<analyzer::Session> open_session(const CoreSource& source, std::stop_token stop) {
+  const auto socket = live_socket(source.core);
+  RIG_ASSIGN(analyzer::Core core,
+             socket ? open_live_core(*socket, std::move(stop)) : analyzer::Core::open(source.core));
   analyzer::Session session(std::move(core));
   if (!source.debuginfo.empty()) RIG_TRY(session.use_debuginfo(source.debuginfo));
   return session;

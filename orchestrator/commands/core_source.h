@@ -3,6 +3,7 @@
 #pragma once
 
 #include <CLI/App.hpp>
+#include <stop_token>
 #include <string>
 
 #include "analyzer/facts/session.h"
@@ -18,6 +19,7 @@ struct CoreSource {
 // CORE, the first positional argument, and --debuginfo.
 void add_core_options(CLI::App& app, CoreSource& source);
 
-Result<analyzer::Session> open_session(const CoreSource& source);
+// `stop`: see open_live_core().
+Result<analyzer::Session> open_session(const CoreSource& source, std::stop_token stop = {});
 
 }  // namespace rig::commands

@@ -112,11 +112,11 @@ Status ask_from_stdin(Interview& interview) {
 }
 
 Result<int> inspect_core(InspectArguments arguments, const Context& context) {
-  // There is nothing to clean up: the first Ctrl-C ends it at once.
+  // Nothing to clean up (a live guest has its guardian): the first Ctrl-C ends it at once.
   const std::stop_callback on_stop(context.stop, [] { ::_exit(kCancelled); });
   // Whatever follows QUESTION is the question's, but for this, which people put at the end.
   if (std::erase(arguments.words, "--json") != 0) arguments.json = true;
-  RIG_ASSIGN(analyzer::Session session, open_session(arguments.source));
+  RIG_ASSIGN(analyzer::Session session, open_session(arguments.source, context.stop));
   Interview interview(session, arguments.json);
   const auto questions = split_questions(arguments.words);
   if (questions.empty()) RIG_TRY(ask_from_stdin(interview));
