@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "analyzer/arch/architecture.h"
 
-#include "analyzer/arch/arm64.h"
+#include "analyzer/arch/arm64_kernel.h"
+#include "analyzer/arch/arm64_paging.h"
+#include "analyzer/arch/arm64_registers.h"
 #include "analyzer/arch/arm64_unwind.h"
 #include "analyzer/arch/x86_64_kernel.h"
 #include "analyzer/arch/x86_64_paging.h"
@@ -17,7 +19,9 @@ namespace {
 //  2. NAME_registers: PRSTATUS and struct pt_regs as tables of slots;
 //  3. NAME_paging: a PageTable, and how its root is found through VMCOREINFO;
 //  4. NAME_kernel: the current task, the stacks of a CPU, the large areas of the address space;
-//  5. a row here, and a type in tests/unit/analyzer/arch_test.cc, whose tests hold for every row.
+//  5. NAME_unwind: one step up a stack, and where a sleeping task's begins;
+//  6. a row here, and a type in tests/unit/analyzer/arch_table_test.cc, whose tests hold for every
+//  row.
 constexpr Architecture kArchitectures[] = {
     {
         .arch = Arch::kX86_64,
@@ -26,6 +30,7 @@ constexpr Architecture kArchitectures[] = {
         .decode_cpu = decode_x86_64_cpu,
         .frame_size = kX86FrameSize,
         .decode_frame = decode_x86_64_frame,
+        .entry_of = x86_64_entry_of,
         .exception_entries = kX86ExceptionEntries,
         .current_task = x86_64_current_task,
         .cpu_stacks = x86_64_cpu_stacks,
@@ -41,7 +46,8 @@ constexpr Architecture kArchitectures[] = {
         .decode_cpu = decode_arm64_cpu,
         .frame_size = kArm64FrameSize,
         .decode_frame = decode_arm64_frame,
-        .exception_entries = {},
+        .entry_of = arm64_entry_of,
+        .exception_entries = kArm64ExceptionEntries,
         .current_task = arm64_current_task,
         .cpu_stacks = arm64_cpu_stacks,
         .unwind = unwind_arm64,

@@ -46,11 +46,14 @@ struct Architecture {
                                      const std::vector<CpuNote>&);
   std::optional<CpuState> (*decode_cpu)(const CpuNote&);
 
-  // struct pt_regs: its size, and a test whether the bytes at `at` are one saved in kernel mode.
+  // struct pt_regs: how much of it is needed, and a test whether the bytes at `at` are one saved in
+  // kernel mode.
   std::uint64_t frame_size;
   std::optional<SavedFrame> (*decode_frame)(ByteView bytes, VirtAddr at);
-  // The entry code whose return address lies right below the frame of an exception, by the
-  // beginning of its name. Without such a word below it is no exception's frame.
+  // The address to which the call of the entry code that saved the frame at offset `frame` of
+  // `stack` (which begins at `begin`) returns. Its function is one of `exception_entries`, by the
+  // beginning of its name: otherwise it is no exception's frame.
+  std::optional<VirtAddr> (*entry_of)(ByteView stack, VirtAddr begin, std::uint64_t frame);
   std::span<const std::string_view> exception_entries;
 
   std::optional<VirtAddr> (*current_task)(const Kernel&, unsigned cpu);

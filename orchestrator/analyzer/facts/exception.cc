@@ -29,12 +29,11 @@ void scan_stack(const CpuSnapshot& cpu, const StackRange& stack, const Kernel& k
   const VirtAddr from = current ? VirtAddr{align_down(raw(cpu.state.sp), 8)} : stack.begin;
   if (stack.size > kMaxStack) return;
   const auto bytes = kernel.memory().read_up_to(from, stack.end() - from);
-  // The word below a frame is the address that the entry code's call returns to.
   for (std::uint64_t at = 8; at + arch.frame_size <= bytes.size(); at += 8) {
     auto frame = arch.decode_frame(ByteView(bytes).subspan(at, arch.frame_size), from + at);
     if (!frame) continue;
-    const auto below = load<std::uint64_t>(bytes, at - 8).value_or(0);
-    const auto entry = kernel.code(VirtAddr{below});
+    const auto back = arch.entry_of(bytes, from, at);
+    const auto entry = back ? kernel.code(*back) : std::nullopt;
     if (!entry) continue;
     if (!begins_with_one_of(entry->function, arch.exception_entries)) continue;
     out.push_back({&cpu, &stack, *std::move(frame), entry->function});
