@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "analyzer/arch/arm64_unwind.h"
 
+#include <algorithm>
+
 #include "analyzer/arch/arm64_code.h"
 #include "analyzer/arch/arm64_kernel.h"
 #include "analyzer/arch/arm64_registers.h"
@@ -51,6 +53,16 @@ bool in_same_function(const std::optional<CodeLocation>& a, const std::optional<
          a->address - a->offset == b->address - b->offset;
 }
 
+// The entry code from user mode, as long as x29 and x30 are still the user's: nothing called it.
+bool is_entry_from_user(const Kernel& kernel, const UnwindPoint& at) {
+  // The second half of the vectors is for exceptions from EL0 (arch/arm64/kernel/entry.S).
+  constexpr std::uint64_t kVectorsFromUser = 0x400;
+  const auto here = at.exact ? kernel.code(at.pc) : std::nullopt;
+  if (!here || !at.fp || (raw(*at.fp) >> 55 & 1) != 0) return false;
+  if (here->function == "vectors") return here->offset >= kVectorsFromUser;
+  return here->function.starts_with("el0") || here->function.starts_with("ret_to_user");
+}
+
 // Where the CPU was, and its registers, are known exactly: the caller may be in x30 only.
 std::optional<UnwindStep> step_by_link(const Kernel& kernel, const UnwindPoint& at) {
   const auto x30 = register_value(at.registers, "x30");
@@ -63,6 +75,7 @@ std::optional<UnwindStep> step_by_link(const Kernel& kernel, const UnwindPoint& 
   if (!kernel.is_code(at.pc)) {
     // A call to nowhere: nothing ran there that could have saved anything.
     step.reliable = arm64_follows_call(kernel, link);
+    step.why = fmt::format("called {}, which is no code", at.pc);
     return step;
   }
   // A function that has called another one finds its own address in x30.
@@ -80,6 +93,7 @@ std::optional<UnwindStep> step_by_link(const Kernel& kernel, const UnwindPoint& 
   }
   if (!arm64_follows_call(kernel, link)) return std::nullopt;
   step.reliable = false;
+  step.why = "taken from x30: whether it is the caller cannot be told";
   return step;
 }
 
@@ -91,6 +105,8 @@ struct Embedded {
 Embedded embedded_frame(const Kernel& kernel, VirtAddr record) {
   Embedded found;
   std::vector<std::uint64_t> offsets = {kArm64Record, kArm64TypedRecord};
+  const auto type = kernel.memory().load<std::uint64_t>(record + kRecordSize);
+  if (type == kArm64FinalRecord) std::ranges::reverse(offsets);
   if (const auto member = kernel.member("pt_regs.stackframe")) offsets = {member->offset};
   for (const std::uint64_t offset : offsets) {
     std::vector<std::byte> bytes(kArm64FrameSize);
@@ -98,7 +114,7 @@ Embedded embedded_frame(const Kernel& kernel, VirtAddr record) {
     // What lies behind the record may be off the stack's end.
     if (kernel.memory().read_with_holes(at, bytes) != 0) continue;
     found.kernel_mode = decode_arm64_frame(bytes, at);
-    found.user_mode = decode_arm64_user_frame(bytes, at);
+    if (!found.user_mode) found.user_mode = decode_arm64_user_frame(bytes, at);
     if (found.kernel_mode) return found;
   }
   return found;
@@ -120,6 +136,7 @@ UnwindStep step_to_interrupted(const Kernel& kernel, std::span<const StackRange>
   if (const auto x29 = register_value(saved.registers, "x29")) step.next.fp = VirtAddr{*x29};
   // A jump to nowhere is an exception too, and code of BPF and ftrace has no symbols.
   step.reliable = kernel.is_code(saved.pc);
+  if (!step.reliable) step.why = "no code of the kernel or a module";
   step.saved = std::move(saved);
   return step;
 }
@@ -168,6 +185,7 @@ UnwindStep step_by_record(const Kernel& kernel, std::span<const StackRange> stac
   const bool sane = record->fp != raw(fp) && leads_outwards(stacks, fp, VirtAddr{record->fp});
   step.next.sp = sane ? VirtAddr{record->fp} : fp + kRecordSize;
   step.reliable = kernel.is_code(step.next.pc - 1);
+  if (!step.reliable) step.why = "no code of the kernel or a module";
   if (!sane && !step.reliable) {
     return lost(
         fmt::format("the frame record at {} holds {:#x} and {:#x}, neither a stack nor code", fp,
@@ -180,6 +198,12 @@ UnwindStep step_by_record(const Kernel& kernel, std::span<const StackRange> stac
 
 UnwindStep unwind_arm64(const Kernel& kernel, std::span<const StackRange> stacks,
                         const UnwindPoint& at) {
+  if (is_entry_from_user(kernel, at)) {
+    UnwindStep step;
+    step.kind = UnwindStep::Kind::kEnd;
+    step.why = "in the entry code, between user mode and the kernel";
+    return step;
+  }
   if (auto step = step_by_link(kernel, at)) return *std::move(step);
   return step_by_record(kernel, stacks, at);
 }

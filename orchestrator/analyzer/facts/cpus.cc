@@ -2,6 +2,7 @@
 #include "analyzer/facts/cpus.h"
 
 #include <algorithm>
+#include <map>
 #include <unordered_map>
 
 namespace rig::analyzer {
@@ -29,6 +30,63 @@ class CpuNumbers {
   std::unordered_map<std::uint64_t, unsigned> by_base_;
 };
 
+// The kernel's CPUs by their stacks: where the notes have no per-CPU base (arm64), the stack that a
+// CPU is on tells which it is.
+class CpuStacks {
+ public:
+  CpuStacks(const Kernel& kernel, const Architecture& arch, std::size_t cpus) {
+    for (unsigned number = 0; number < cpus; ++number) {
+      const auto current = arch.current_task(kernel, number);
+      const auto task = current ? read_task(kernel, arch, *current) : std::nullopt;
+      if (task && task->stack.size != 0) add(task->stack, number);
+      for (const StackRange& stack : arch.cpu_stacks(kernel, number)) add(stack, number);
+    }
+  }
+
+  std::optional<unsigned> of(VirtAddr sp) const {
+    // Below its top: an empty stack's pointer is already behind it.
+    const auto after = by_end_.lower_bound(sp);
+    if (after == by_end_.end() || !after->second.first.contains(sp - 1)) return std::nullopt;
+    return after->second.second;
+  }
+
+ private:
+  void add(const StackRange& stack, unsigned number) {
+    by_end_.try_emplace(stack.end(), stack, number);
+  }
+
+  std::map<VirtAddr, std::pair<StackRange, unsigned>> by_end_;
+};
+
+// The task whose stack `sp` lies on, where the kernel's own pointer to it cannot be found. None of
+// the idle tasks but the first: they are on no list.
+std::optional<Task> task_on_stack(const Kernel& kernel, const Architecture& arch, VirtAddr sp) {
+  std::vector<std::string> ignored;
+  for (Task& task : all_tasks(kernel, arch, ignored)) {
+    if (task.stack.contains(sp - 1)) return std::move(task);
+  }
+  return std::nullopt;
+}
+
+// The CPU's own number, and what it was running.
+void identify(const Kernel& kernel, const Architecture& arch, const CpuNumbers& numbers,
+              std::optional<CpuStacks>& stacks, std::size_t cpus, CpuSnapshot& cpu) {
+  auto number = numbers.of(cpu.state);
+  if (!number && cpu.state.per_cpu_bases.empty() && !cpu.state.user_mode) {
+    if (!stacks) stacks.emplace(kernel, arch, cpus);
+    number = stacks->of(cpu.state.sp);
+  }
+  cpu.number = number.value_or(cpu.vcpu);
+  if (const auto current = arch.current_task(kernel, cpu.number)) {
+    cpu.task = read_task(kernel, arch, *current);
+  }
+  if (cpu.task || cpu.state.user_mode) return;
+  cpu.task = task_on_stack(kernel, arch, cpu.state.sp);
+  if (!cpu.task || number) return;
+  const auto own = kernel.field(cpu.task->at, "task_struct.thread_info.cpu");
+  if (own && *own < cpus) cpu.number = static_cast<unsigned>(*own);
+}
+
 }  // namespace
 
 std::vector<CpuSnapshot> read_cpus(const std::vector<CpuNote>& notes, const Kernel& kernel,
@@ -37,6 +95,7 @@ std::vector<CpuSnapshot> read_cpus(const std::vector<CpuNote>& notes, const Kern
   // atomic_t panic_cpu: PANIC_CPU_INVALID (-1) until some CPU enters panic().
   const auto panic_cpu = kernel.variable<std::int32_t>("panic_cpu");
   const CpuNumbers numbers(kernel, notes.size());
+  std::optional<CpuStacks> stacks;
   bool panicking_seen = false;
   for (const CpuNote& note : notes) {
     auto state = arch.decode_cpu(note);
@@ -47,10 +106,7 @@ std::vector<CpuSnapshot> read_cpus(const std::vector<CpuNote>& notes, const Kern
     CpuSnapshot cpu;
     cpu.vcpu = note.index;
     cpu.state = *std::move(state);
-    cpu.number = numbers.of(cpu.state).value_or(note.index);
-    if (const auto current = arch.current_task(kernel, cpu.number)) {
-      cpu.task = read_task(kernel, arch, *current);
-    }
+    identify(kernel, arch, numbers, stacks, notes.size(), cpu);
     cpu.panicking = panic_cpu && *panic_cpu >= 0 && static_cast<unsigned>(*panic_cpu) == cpu.number;
     panicking_seen |= cpu.panicking;
     if (cpu.task && cpu.task->stack.size != 0) cpu.stacks.push_back(cpu.task->stack);

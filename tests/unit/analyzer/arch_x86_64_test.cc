@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "analyzer/arch/architecture.h"
+#include "analyzer/arch/x86_64_paging.h"
 
 #include <gmock/gmock.h>
 
-#include "analyzer/arch/x86_64_paging.h"
 #include "analyzer/arch/x86_64_registers.h"
 #include "fakes/fake_memory.h"
 
@@ -11,7 +10,6 @@ namespace rig::analyzer {
 namespace {
 
 using fake::FakePhysMemory;
-using fake::FakeVirtMemory;
 using testing::HasSubstr;
 using testing::SizeIs;
 
@@ -268,74 +266,6 @@ TEST(X86Registers, QemusNoteGivesTheControlRegisters) {
   EXPECT_THAT(state->per_cpu_bases, testing::Contains(gs));
   note.qemu.resize(100);
   EXPECT_EQ(decode_x86_64_cpu(note)->fault_address, std::nullopt);
-}
-
-// What must hold for every row of the table.
-class EveryArchitecture : public testing::TestWithParam<Arch> {
- protected:
-  const Architecture& arch() const { return architecture(GetParam()); }
-  FakeVirtMemory memory_;
-  Vmcoreinfo info_{""};
-  Kernel kernel_{memory_, info_, {}, {}};
-};
-INSTANTIATE_TEST_SUITE_P(Table, EveryArchitecture, testing::Values(Arch::kX86_64, Arch::kArm64),
-                         [](const auto& row) { return std::string(to_string(row.param)); });
-
-TEST_P(EveryArchitecture, HasARowOfItsOwn) {
-  EXPECT_EQ(arch().arch, GetParam());
-}
-
-TEST_P(EveryArchitecture, DecodesNothingFromNothing) {
-  EXPECT_FALSE(arch().decode_cpu(CpuNote{}));
-  EXPECT_FALSE(arch().decode_frame({}, VirtAddr{0}));
-  CpuNote note;
-  note.prstatus.resize(200);
-  EXPECT_FALSE(arch().decode_cpu(note));
-}
-
-TEST_P(EveryArchitecture, GivesEveryRegisterOnceAndTheProgramCounterFirst) {
-  CpuNote note;
-  note.prstatus.resize(1024);
-  const auto state = arch().decode_cpu(note);
-  ASSERT_TRUE(state);
-  std::vector<std::string> names;
-  for (const auto& each : state->registers) names.push_back(each.name);
-  EXPECT_THAT(names[0], testing::AnyOf("RIP", "pc"));
-  std::ranges::sort(names);
-  EXPECT_EQ(std::ranges::unique(names).begin(), names.end());
-}
-
-TEST_P(EveryArchitecture, SaysWhatVmcoreinfoLacksInsteadOfGuessing) {
-  const auto space = arch().open_kernel(FakePhysMemory(), Vmcoreinfo(""), {});
-  ASSERT_FALSE(space);
-  EXPECT_THAT(space.error().what, HasSubstr("VMCOREINFO has no"));
-  EXPECT_EQ(space.error().blame, Blame::kInput);
-}
-
-TEST_P(EveryArchitecture, WorksWithoutSymbolsAndTypes) {
-  EXPECT_FALSE(arch().current_task(kernel_, 0));
-  EXPECT_THAT(arch().cpu_stacks(kernel_, 0), SizeIs(0));
-  EXPECT_FALSE(arch().layout(kernel_).direct_map);
-}
-
-TEST_P(EveryArchitecture, TellsTheKernelsAddressesFromTheUsers) {
-  EXPECT_EQ(arch().region(kernel_, 4, VirtAddr{0x106}).words, "in the NULL page");
-  EXPECT_FALSE(arch().region(kernel_, 4, VirtAddr{0x7f00'1234'5678}).worth_asking);
-  EXPECT_TRUE(arch().region(kernel_, 4, VirtAddr{0xffff'8000'0800'0000}).worth_asking);
-}
-
-TEST(Arm64, ItsImageAndLinearMapAreTranslatedSoThatTheLogCanBeRead) {
-  FakePhysMemory memory;
-  memory.put(0x4010'0000, 42u);
-  memory.put(0x4200'0000, 43u);
-  const Vmcoreinfo info(
-      "NUMBER(VA_BITS)=48\nNUMBER(kimage_voffset)=0xffff7fffc8000000\n"
-      "NUMBER(PHYS_OFFSET)=0x40000000\nSYMBOL(_stext)=ffff800008010000\n");
-  const auto space = architecture(Arch::kArm64).open_kernel(memory, info, {});
-  ASSERT_TRUE(space) << space.error().message();
-  EXPECT_EQ(space->memory->load<std::uint32_t>(VirtAddr{0xffff'8000'0810'0000}), 42u);
-  EXPECT_EQ(space->memory->load<std::uint32_t>(VirtAddr{0xffff'0000'0200'0000}), 43u);
-  EXPECT_THAT(space->remarks, SizeIs(1));
 }
 
 }  // namespace
