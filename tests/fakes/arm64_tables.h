@@ -15,7 +15,8 @@ class Arm64Tables {
 
   // Maps the page (leaf_level 1) or block at `address` to `physical`.
   void map(std::uint64_t address, std::uint64_t physical, unsigned leaf_level = 1) {
-    if (next_ == kRoot) clear(kRoot);
+    if (!started_) clear(kRoot);
+    started_ = true;
     std::uint64_t table = kRoot;
     for (unsigned level = geometry_.levels(); level > leaf_level; --level) {
       const auto slot = table + index(address, level) * 8;
@@ -63,6 +64,7 @@ class Arm64Tables {
 
   Arm64Geometry geometry_;
   std::uint64_t next_ = kRoot;
+  bool started_ = false;
 };
 
 }  // namespace rig::analyzer::fake

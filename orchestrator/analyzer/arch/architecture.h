@@ -59,6 +59,9 @@ struct Architecture {
   std::optional<VirtAddr> (*current_task)(const Kernel&, unsigned cpu);
   // Stacks that belong to a CPU, not to a task: interrupt, NMI, double fault ...
   std::vector<StackRange> (*cpu_stacks)(const Kernel&, unsigned cpu);
+  // The stacks that `sp` is on, told by their own form where the kernel's data about them cannot be
+  // found: the outermost first. Empty where nothing proves them.
+  std::vector<StackRange> (*stacks_around)(const Kernel&, VirtAddr sp);
 
   // One step up from `at`. `stacks`: those that the walk may be on; nothing outside is read.
   UnwindStep (*unwind)(const Kernel&, std::span<const StackRange> stacks, const UnwindPoint& at);

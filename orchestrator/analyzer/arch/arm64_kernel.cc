@@ -107,6 +107,22 @@ std::optional<Vmemmap> find_vmemmap(const Kernel& kernel, PhysAddr known, std::u
   return std::nullopt;
 }
 
+// The stack around `sp`, where the page below it is a guard. The first task's has none: it is part
+// of the kernel's image.
+std::optional<StackRange> aligned_stack(const Kernel& kernel, VirtAddr sp, std::uint64_t size) {
+  if ((raw(sp) >> 55 & 1) == 0 || !std::has_single_bit(size)) return std::nullopt;
+  // An empty stack's pointer is already behind it.
+  const VirtAddr begin{align_down(raw(sp - 1), 2 * size)};
+  const StackRange stack{fmt::format("stack at {}", begin), begin, size};
+  if (!stack.contains(sp - 1) || !kernel.memory().translate(begin)) return std::nullopt;
+  const auto offset = kernel.info().number("kimage_voffset");
+  const auto physical = kernel.memory().translate(begin);
+  const bool in_image =
+      offset && physical && raw(*physical) + static_cast<std::uint64_t>(*offset) == raw(begin);
+  if (!in_image && kernel.memory().translate(begin - 1)) return std::nullopt;
+  return stack;
+}
+
 bool lies_in(const Vmcoreinfo& info, VirtAddr address, std::string_view begin,
              std::string_view end) {
   const auto from = info.number(begin);
@@ -143,6 +159,26 @@ std::vector<StackRange> arm64_cpu_stacks(const Kernel& kernel, unsigned cpu) {
   return stacks;
 }
 
+std::vector<StackRange> arm64_stacks_around(const Kernel& kernel, VirtAddr sp) {
+  const std::uint64_t size = stack_size(kernel, page_size_of(kernel.info()));
+  const auto inner = aligned_stack(kernel, sp, size);
+  if (!inner) return {};
+  // call_on_irq_stack() leaves its x29 on the stack that it came from, and its callee's record,
+  // which points there, at the top of the IRQ stack or a little below.
+  constexpr std::uint64_t kMaxFirstFrame = 256;
+  const VirtAddr from = inner->end() - kMaxFirstFrame;
+  const auto top = kernel.memory().read_up_to(from, kMaxFirstFrame);
+  for (std::uint64_t at = 0; at + 16 <= top.size(); at += 16) {
+    const VirtAddr fp{load<std::uint64_t>(top, at).value_or(0)};
+    const VirtAddr lr{load<std::uint64_t>(top, at + 8).value_or(0)};
+    if (inner->contains(fp)) continue;
+    const auto caller = kernel.code(without_pac(kernel.info(), lr) - 1);
+    if (!caller || caller->function != "call_on_irq_stack") continue;
+    if (auto outer = aligned_stack(kernel, fp, size)) return {*std::move(outer), *inner};
+  }
+  return {*inner};
+}
+
 KernelLayout arm64_layout(const Kernel& kernel) {
   KernelLayout layout;
   const Vmcoreinfo& info = kernel.info();
@@ -177,7 +213,9 @@ Region arm64_region(const Kernel& kernel, unsigned, VirtAddr address) {
   }
   const VirtAddr untagged{raw(plain) | 0xffull << 56};
   const auto text = kernel.symbol("_stext");
-  const auto end = kernel.symbol("_end");
+  // Without CONFIG_KALLSYMS_ALL no symbol says where the data end.
+  const auto whole = kernel.symbol("_end");
+  const auto end = whole ? whole : kernel.symbol("_etext");
   if (text && end && untagged >= *text && untagged < *end) {
     return {"in the kernel's image", true};
   }

@@ -60,6 +60,10 @@ std::vector<StackRange> x86_64_cpu_stacks(const Kernel& kernel, unsigned cpu) {
   return stacks;
 }
 
+std::vector<StackRange> x86_64_stacks_around(const Kernel&, VirtAddr) {
+  return {};
+}
+
 KernelLayout x86_64_layout(const Kernel& kernel) {
   KernelLayout layout;
   // Variables, because KASLR moves both areas (CONFIG_RANDOMIZE_MEMORY).

@@ -12,6 +12,8 @@ inline constexpr std::string_view kX86ExceptionEntries[] = {"asm_exc_", "end_rep
 
 std::optional<VirtAddr> x86_64_current_task(const Kernel& kernel, unsigned cpu);
 std::vector<StackRange> x86_64_cpu_stacks(const Kernel& kernel, unsigned cpu);
+// None: kallsyms has the data, on every configuration that matters.
+std::vector<StackRange> x86_64_stacks_around(const Kernel& kernel, VirtAddr sp);
 KernelLayout x86_64_layout(const Kernel& kernel);
 Region x86_64_region(const Kernel& kernel, unsigned paging_levels, VirtAddr address);
 

@@ -111,6 +111,10 @@ std::vector<CpuSnapshot> read_cpus(const std::vector<CpuNote>& notes, const Kern
     panicking_seen |= cpu.panicking;
     if (cpu.task && cpu.task->stack.size != 0) cpu.stacks.push_back(cpu.task->stack);
     std::ranges::move(arch.cpu_stacks(kernel, cpu.number), std::back_inserter(cpu.stacks));
+    const auto on_one = [&](const StackRange& stack) { return stack.contains(cpu.state.sp - 1); };
+    if (!cpu.state.user_mode && std::ranges::none_of(cpu.stacks, on_one)) {
+      std::ranges::move(arch.stacks_around(kernel, cpu.state.sp), std::back_inserter(cpu.stacks));
+    }
     cpus.push_back(std::move(cpu));
   }
   if (kernel.symbols() && !panic_cpu) {

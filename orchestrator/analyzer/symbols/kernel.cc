@@ -127,7 +127,9 @@ std::optional<VirtAddr> Kernel::per_cpu(unsigned cpu, std::string_view name) con
 }
 
 bool Kernel::in_image(VirtAddr address) const {
-  return text_begin_ && image_end_ && address >= *text_begin_ && address < *image_end_;
+  // Without CONFIG_KALLSYMS_ALL there is no symbol behind the text.
+  const auto end = image_end_ ? image_end_ : text_end_;
+  return text_begin_ && end && address >= *text_begin_ && address < *end;
 }
 
 bool Kernel::is_code(VirtAddr address) const {

@@ -195,5 +195,22 @@ TEST_F(Arm64PerCpu, StacksOfACpuComeInTheOrderInWhichTheyAreEntered) {
   EXPECT_EQ(stacks[1].begin, VirtAddr{0xffff'bb85'f800'2000 + offset(1)});
 }
 
+TEST(Arm64Stacks, AreToldByTheirAlignmentAndTheGuardBelow) {
+  fake::FakeVirtMemory memory;
+  constexpr std::uint64_t kStack = 0xffff'8000'0802'8000, kSize = 0x4000;
+  for (std::uint64_t at = 0; at < kSize; at += 4096) memory.put(kStack + at, std::uint64_t{0});
+  const Vmcoreinfo info("PAGESIZE=4096\n");
+  const Kernel kernel(memory, info, {}, {});
+  const auto stacks = arm64_stacks_around(kernel, VirtAddr{kStack + 0x1230});
+  ASSERT_THAT(stacks, testing::SizeIs(1));
+  EXPECT_EQ(stacks[0].begin, VirtAddr{kStack});
+  EXPECT_EQ(stacks[0].size, kSize);
+  EXPECT_THAT(arm64_stacks_around(kernel, VirtAddr{kStack + kSize}), testing::SizeIs(1));
+  EXPECT_THAT(arm64_stacks_around(kernel, VirtAddr{kStack + kSize + 8}), IsEmpty());
+  EXPECT_THAT(arm64_stacks_around(kernel, VirtAddr{0x7fff'0000}), IsEmpty());
+  memory.put(kStack - 8, std::uint64_t{0});  // no guard
+  EXPECT_THAT(arm64_stacks_around(kernel, VirtAddr{kStack + 0x1230}), IsEmpty());
+}
+
 }  // namespace
 }  // namespace rig::analyzer

@@ -77,8 +77,9 @@ TEST_P(Arm64Paging, PagesAndBlocksAreTranslated) {
 
 TEST_P(Arm64Paging, WhatIsNotMappedSaysSo) {
   tables_.map(linear() + 5 * page(), 0x7777'0000);
-  for (const std::uint64_t address : {linear() + 6 * page(), image(), ~std::uint64_t{0}, linear() - 8,
-                                      std::uint64_t{0x7f00'0000'0000}, std::uint64_t{0}}) {
+  for (const std::uint64_t address :
+       {linear() + 6 * page(), image(), ~std::uint64_t{0}, linear() - 8,
+        std::uint64_t{0x7f00'0000'0000}, std::uint64_t{0}}) {
     const auto found = table().walk(VirtAddr{address});
     ASSERT_FALSE(found) << fmt::format("{:#x}", address);
     EXPECT_EQ(found.error().why, Absence::kUnmapped);

@@ -210,6 +210,7 @@ TEST_P(EveryArchitecture, TellsRegistersOfUserModeFromThoseOfTheKernel) {
 TEST_P(EveryArchitecture, WorksWithoutSymbolsAndTypes) {
   EXPECT_FALSE(arch().current_task(kernel_, 0));
   EXPECT_THAT(arch().cpu_stacks(kernel_, 0), SizeIs(0));
+  EXPECT_THAT(arch().stacks_around(kernel_, VirtAddr{kStack}), SizeIs(0));
   EXPECT_FALSE(arch().layout(kernel_).direct_map);
   EXPECT_FALSE(arch().sleeping(kernel_, VirtAddr{kStack}));
 }
