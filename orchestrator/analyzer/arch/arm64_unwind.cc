@@ -135,8 +135,7 @@ UnwindStep step_to_interrupted(const Kernel& kernel, std::span<const StackRange>
   step.next.registers = saved.registers;
   if (const auto x29 = register_value(saved.registers, "x29")) step.next.fp = VirtAddr{*x29};
   // A jump to nowhere is an exception too, and code of BPF and ftrace has no symbols.
-  step.reliable = kernel.is_code(saved.pc);
-  if (!step.reliable) step.why = "no code of the kernel or a module";
+  if (!kernel.is_code(saved.pc)) step.why = "no code of the kernel or a module";
   step.saved = std::move(saved);
   return step;
 }
