@@ -53,7 +53,8 @@ struct Architecture {
   // The address to which the call of the entry code that saved the frame at offset `frame` of
   // `stack` (which begins at `begin`) returns. Its function is one of `exception_entries`, by the
   // beginning of its name: otherwise it is no exception's frame.
-  std::optional<VirtAddr> (*entry_of)(ByteView stack, VirtAddr begin, std::uint64_t frame);
+  std::optional<VirtAddr> (*entry_of)(const Kernel&, ByteView stack, VirtAddr begin,
+                                      std::uint64_t frame);
   std::span<const std::string_view> exception_entries;
 
   std::optional<VirtAddr> (*current_task)(const Kernel&, unsigned cpu);

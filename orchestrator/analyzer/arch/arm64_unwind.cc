@@ -218,7 +218,8 @@ std::optional<UnwindPoint> arm64_sleeping(const Kernel& kernel, VirtAddr task) {
       without_pac(kernel.info(), VirtAddr{*pc}), VirtAddr{*sp}, VirtAddr{*fp}, false, {}};
 }
 
-std::optional<VirtAddr> arm64_entry_of(ByteView stack, VirtAddr begin, std::uint64_t frame) {
+std::optional<VirtAddr> arm64_entry_of(const Kernel& kernel, ByteView stack, VirtAddr begin,
+                                       std::uint64_t frame) {
   const auto lowest = frame > kMaxBelowFrame ? frame - kMaxBelowFrame : 0;
   for (std::uint64_t at = frame; at >= lowest + 8; at -= 8) {
     const auto fp = load<std::uint64_t>(stack, at - 8);
@@ -226,7 +227,7 @@ std::optional<VirtAddr> arm64_entry_of(ByteView stack, VirtAddr begin, std::uint
       continue;
     }
     const auto lr = load<std::uint64_t>(stack, at);
-    return lr ? std::optional(VirtAddr{*lr}) : std::nullopt;
+    return lr ? std::optional(without_pac(kernel.info(), VirtAddr{*lr})) : std::nullopt;
   }
   return std::nullopt;
 }

@@ -16,6 +16,7 @@ std::optional<UnwindPoint> arm64_sleeping(const Kernel& kernel, VirtAddr task);
 
 // The entry code whose frame record lies below the struct pt_regs at `frame` of `stack` (which
 // begins at `begin`) and points to it: the address its call returns to.
-std::optional<VirtAddr> arm64_entry_of(ByteView stack, VirtAddr begin, std::uint64_t frame);
+std::optional<VirtAddr> arm64_entry_of(const Kernel& kernel, ByteView stack, VirtAddr begin,
+                                       std::uint64_t frame);
 
 }  // namespace rig::analyzer

@@ -64,6 +64,13 @@ std::vector<StackRange> x86_64_stacks_around(const Kernel&, VirtAddr) {
   return {};
 }
 
+std::optional<VirtAddr> x86_64_entry_of(const Kernel&, ByteView stack, VirtAddr,
+                                        std::uint64_t frame) {
+  if (frame < sizeof(std::uint64_t)) return std::nullopt;
+  const auto below = load<std::uint64_t>(stack, frame - sizeof(std::uint64_t));
+  return below ? std::optional(VirtAddr{*below}) : std::nullopt;
+}
+
 KernelLayout x86_64_layout(const Kernel& kernel) {
   KernelLayout layout;
   // Variables, because KASLR moves both areas (CONFIG_RANDOMIZE_MEMORY).

@@ -14,6 +14,9 @@ std::optional<VirtAddr> x86_64_current_task(const Kernel& kernel, unsigned cpu);
 std::vector<StackRange> x86_64_cpu_stacks(const Kernel& kernel, unsigned cpu);
 // None: kallsyms has the data, on every configuration that matters.
 std::vector<StackRange> x86_64_stacks_around(const Kernel& kernel, VirtAddr sp);
+// The entry code calls its C function with the frame right above the return address.
+std::optional<VirtAddr> x86_64_entry_of(const Kernel& kernel, ByteView stack, VirtAddr begin,
+                                        std::uint64_t frame);
 KernelLayout x86_64_layout(const Kernel& kernel);
 Region x86_64_region(const Kernel& kernel, unsigned paging_levels, VirtAddr address);
 

@@ -77,10 +77,4 @@ std::optional<SavedFrame> decode_x86_64_frame(ByteView bytes, VirtAddr at) {
   return frame;
 }
 
-std::optional<VirtAddr> x86_64_entry_of(ByteView stack, VirtAddr, std::uint64_t frame) {
-  if (frame < sizeof(std::uint64_t)) return std::nullopt;
-  const auto below = load<std::uint64_t>(stack, frame - sizeof(std::uint64_t));
-  return below ? std::optional(VirtAddr{*below}) : std::nullopt;
-}
-
 }  // namespace rig::analyzer

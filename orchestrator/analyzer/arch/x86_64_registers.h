@@ -16,7 +16,4 @@ std::optional<CpuState> decode_x86_64_cpu(const CpuNote& note);
 // stack pointer in the kernel's half. Whether pc is code is for the caller to ask.
 std::optional<SavedFrame> decode_x86_64_frame(ByteView bytes, VirtAddr at);
 
-// The entry code calls its C function with the frame right above the return address.
-std::optional<VirtAddr> x86_64_entry_of(ByteView stack, VirtAddr begin, std::uint64_t frame);
-
 }  // namespace rig::analyzer

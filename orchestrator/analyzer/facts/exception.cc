@@ -32,7 +32,7 @@ void scan_stack(const CpuSnapshot& cpu, const StackRange& stack, const Kernel& k
   for (std::uint64_t at = 8; at + arch.frame_size <= bytes.size(); at += 8) {
     auto frame = arch.decode_frame(ByteView(bytes).subspan(at, arch.frame_size), from + at);
     if (!frame) continue;
-    const auto back = arch.entry_of(bytes, from, at);
+    const auto back = arch.entry_of(kernel, bytes, from, at);
     const auto entry = back ? kernel.code(*back) : std::nullopt;
     if (!entry) continue;
     if (!begins_with_one_of(entry->function, arch.exception_entries)) continue;

@@ -315,6 +315,17 @@ TEST_F(Arm64Stack, TheWholeWayFromAnInterruptToUserModeIsWalked) {
   EXPECT_FALSE(trace.frames[4].registers.empty());
 }
 
+TEST_F(Arm64Stack, TheEntryCodeThatSavedAFrameIsFoundBehindItsAuthenticationCode) {
+  std::vector<std::byte> stack(4096);
+  const auto put = [&](std::uint64_t at, std::uint64_t value) {
+    std::memcpy(stack.data() + at, &value, sizeof(value));
+  };
+  put(0xd00, kTaskStack + 0xe00 + 304);
+  put(0xd08, 0x12b5'ffff'8100'1364);
+  EXPECT_EQ(arm64_entry_of(*kernel_, stack, VirtAddr{kTaskStack}, 0xe00), VirtAddr{kEntry + 0x64});
+  EXPECT_FALSE(arm64_entry_of(*kernel_, stack, VirtAddr{kTaskStack}, 0xf00));
+}
+
 TEST_F(Arm64Stack, ASleepingTasksStackBeginsWhereItWasSwitchedAway) {
   fake::BtfBuilder types;
   const int u64 = types.integer("u64", 8);

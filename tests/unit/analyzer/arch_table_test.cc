@@ -161,7 +161,7 @@ TEST_P(EveryArchitecture, DecodesWhereACpuWas) {
 TEST_P(EveryArchitecture, DecodesNothingFromNothing) {
   EXPECT_FALSE(arch().decode_cpu(CpuNote{}));
   EXPECT_FALSE(arch().decode_frame({}, VirtAddr{0}));
-  EXPECT_FALSE(arch().entry_of({}, VirtAddr{0}, 0));
+  EXPECT_FALSE(arch().entry_of(kernel_, {}, VirtAddr{0}, 0));
   CpuNote note;
   note.prstatus.resize(200);
   EXPECT_FALSE(arch().decode_cpu(note));
@@ -196,7 +196,7 @@ TEST_P(EveryArchitecture, FindsTheRegistersOfAnExceptionAndWhoSavedThem) {
               arch().decode_cpu(machine().note(0, 0, false))->registers.size());
   }
   EXPECT_EQ(frames, 1u);
-  EXPECT_EQ(arch().entry_of(bytes, VirtAddr{kStack}, kAt), VirtAddr{kEntry});
+  EXPECT_EQ(arch().entry_of(kernel_, bytes, VirtAddr{kStack}, kAt), VirtAddr{kEntry});
 }
 
 TEST_P(EveryArchitecture, TellsRegistersOfUserModeFromThoseOfTheKernel) {
