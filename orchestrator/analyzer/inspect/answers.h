@@ -8,7 +8,20 @@ namespace rig::analyzer {
 
 Status expect_no_arguments(std::string_view question, Arguments arguments);
 
+// dis_answer.cc
+Result<Answer> answer_dis(Session& session, Arguments arguments);
 // log_answer.cc
 Result<Answer> answer_log(Session& session, Arguments arguments);
+// percpu_answer.cc
+Result<Answer> answer_percpu(Session& session, Arguments arguments);
+// rd_answer.cc
+Result<Answer> answer_rd(Session& session, Arguments arguments);
+// struct_answer.cc: also for `union` and `enum`
+Result<Answer> answer_struct(Session& session, Arguments arguments);
+Result<Answer> answer_whatis(Session& session, Arguments arguments);
+// sym_answer.cc
+Result<Answer> answer_sym(Session& session, Arguments arguments);
+// vtop_answer.cc
+Result<Answer> answer_vtop(Session& session, Arguments arguments);
 
 }  // namespace rig::analyzer

@@ -10,6 +10,21 @@ namespace {
 
 constexpr Question kQuestions[] = {
     {"log", "", "the kernel's log, as dmesg prints it", answer_log},
+    {"struct", "[-x] [-o] NAME[.MEMBER,...] [ADDR|SYMBOL[:CPU] [-l OFFSET] [-c COUNT]]",
+     "a type's definition, or the value of that type at an address", answer_struct},
+    {"union", "as struct", "the same of a union", answer_struct},
+    {"enum", "NAME", "the constants of an enum", answer_struct},
+    {"whatis", "TYPE | FUNCTION | PER-CPU-VARIABLE", "how it is declared", answer_whatis},
+    {"sym", "[-n] [-p] NAME|ADDR|NAME+OFFSET ... | -q TEXT | -l [MODULE]",
+     "symbols by name, by address, by a part of the name", answer_sym},
+    {"dis", "[-r | -f] ADDR|SYMBOL[+OFFSET] [COUNT]",
+     "code: the function, up to ADDR (-r), from ADDR on (-f)", answer_dis},
+    {"rd", "[-8 | -16 | -32 | -64] [-a] [-s | -S] [-p] [-e END] ADDR|SYMBOL [COUNT]",
+     "memory; -S names what each word points to", answer_rd},
+    {"vtop", "ADDR|SYMBOL ... | -p PHYSICAL ...", "how an address is translated, and its page",
+     answer_vtop},
+    {"percpu", "[-x] NAME[.MEMBER][:CPU] | [-x] POINTER [TYPE[.MEMBER] | BYTES] | -c",
+     "the value on every CPU, also of what alloc_percpu() gave", answer_percpu},
 };
 
 }  // namespace

@@ -28,6 +28,22 @@ std::string parameters(const Btf& types, const TypeInfo& prototype, unsigned dep
   return text;
 }
 
+// The compiler's spelling to the sources'.
+std::string_view usual_name(std::string_view name) {
+  constexpr std::pair<std::string_view, std::string_view> kNames[] = {
+      {"short int", "short"},
+      {"long int", "long"},
+      {"long long int", "long long"},
+      {"short unsigned int", "unsigned short"},
+      {"long unsigned int", "unsigned long"},
+      {"long long unsigned int", "unsigned long long"},
+  };
+  for (const auto& [compilers, usual] : kNames) {
+    if (name == compilers) return usual;
+  }
+  return name;
+}
+
 std::string_view qualifier(TypeKind kind) {
   if (kind == TypeKind::kConst) return "const";
   if (kind == TypeKind::kVolatile) return "volatile";
@@ -105,6 +121,8 @@ std::string type_name(const TypeInfo& type) {
       return tagged("enum");
     case TypeKind::kForward:
       return tagged(type.flag ? "union" : "struct");
+    case TypeKind::kInt:
+      return std::string(usual_name(type.name));
     default:
       return std::string(type.name);
   }

@@ -60,6 +60,8 @@ class Kernel {
   // A per-CPU variable of the kernel, on one CPU.
   std::optional<VirtAddr> per_cpu(unsigned cpu, std::string_view name) const;
 
+  // Within the kernel's own image: its code or static data.
+  bool in_image(VirtAddr address) const;
   bool is_code(VirtAddr address) const;
   // Code of the kernel or a module, in words; nothing when it is neither.
   std::optional<CodeLocation> code(VirtAddr address) const;
@@ -67,8 +69,6 @@ class Kernel {
   std::optional<std::string> data(VirtAddr address) const;
 
  private:
-  bool in_image(VirtAddr address) const;
-
   const VirtMemory* memory_;
   const Vmcoreinfo* info_;
   std::optional<Kallsyms> symbols_;

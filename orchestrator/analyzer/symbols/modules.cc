@@ -108,7 +108,10 @@ Result<Modules> Modules::read(const VirtMemory& memory, const Btf& types, VirtAd
   const auto strtab = types.member("mod_kallsyms.strtab");
   if (kallsyms && symtab && num_symtab && strtab) {
     result.table_ =
-        SymbolTable{kallsyms->offset, symtab->offset, num_symtab->offset, strtab->offset};
+        SymbolTable{kallsyms->offset, symtab->offset, num_symtab->offset, strtab->offset, {}};
+    if (const auto types_at = types.member("mod_kallsyms.typetab")) {
+      result.table_->typetab = types_at->offset;
+    }
   }
   std::vector<std::byte> bytes(*size);
   auto next = memory.load<std::uint64_t>(list);
@@ -168,13 +171,28 @@ const std::vector<ModuleSymbol>& Modules::symbols_of(std::size_t index) const {
     }
   }
   const auto names = memory_->read_up_to(VirtAddr{*strtab}, names_size);
-  for (const ElfSymbol& symbol : symbols) {
+  std::vector<std::byte> letters;
+  if (table_->typetab) {
+    const auto typetab = memory_->load<std::uint64_t>(kallsyms + *table_->typetab);
+    if (typetab) letters = memory_->read_up_to(VirtAddr{*typetab}, symbols.size());
+  }
+  for (std::size_t i = 0; i < symbols.size(); ++i) {
+    const ElfSymbol& symbol = symbols[i];
     if (symbol.section == 0 || !module.range_of(VirtAddr{symbol.value})) continue;
     const auto name = load_c_string(names, symbol.name);
-    if (name && !name->empty()) cached->push_back({symbol.value, std::string(*name)});
+    if (!name || name->empty()) continue;
+    const char letter = static_cast<char>(load<std::uint8_t>(letters, i).value_or('?'));
+    const bool printable = letter > ' ' && letter < 0x7f;
+    cached->push_back({symbol.value, std::string(*name), printable ? letter : '?'});
   }
   std::ranges::stable_sort(*cached, {}, &ModuleSymbol::address);
   return *cached;
+}
+
+const std::vector<ModuleSymbol>& Modules::symbols(const Module& module) const {
+  static const std::vector<ModuleSymbol> kNone;
+  const auto index = static_cast<std::size_t>(&module - modules_.data());
+  return index < modules_.size() ? symbols_of(index) : kNone;
 }
 
 std::optional<ModuleSymbol> Modules::nearest(const Module& module, VirtAddr address) const {

@@ -22,6 +22,7 @@ struct ModuleRange {
 struct ModuleSymbol {
   std::uint64_t address = 0;
   std::string name;
+  char type = '?';  // as nm prints it
 };
 
 struct Module {
@@ -44,12 +45,15 @@ class Modules {
 
   // The symbol at or before `address` in `module`, within the same range.
   std::optional<ModuleSymbol> nearest(const Module& module, VirtAddr address) const;
+  // All of one of these modules, by address.
+  const std::vector<ModuleSymbol>& symbols(const Module& module) const;
 
  private:
   // Where struct module keeps its symbols. Since 8244062ef1e5 (v4.5) in a struct mod_kallsyms.
   struct SymbolTable {
     std::uint64_t kallsyms = 0;                            // in struct module
     std::uint64_t symtab = 0, num_symtab = 0, strtab = 0;  // in struct mod_kallsyms
+    std::optional<std::uint64_t> typetab;                  // since 1c7651f43777 (v5.2)
   };
 
   const std::vector<ModuleSymbol>& symbols_of(std::size_t index) const;
