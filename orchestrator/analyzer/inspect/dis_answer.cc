@@ -16,7 +16,7 @@ namespace {
 constexpr std::uint64_t kMaxFunction = 1 << 20;
 constexpr std::int64_t kMaxCount = 100'000;
 
-constexpr OptionSpec kDis{"dis", "rf", "", "[-r | -f] ADDR|SYMBOL[+OFFSET] [COUNT]"};
+constexpr OptionSpec kDis{"dis", "rfl", "", "[-l] [-r | -f] ADDR|SYMBOL[+OFFSET] [COUNT]"};
 
 // What is to be disassembled.
 struct Stretch {
@@ -73,8 +73,9 @@ Result<Stretch> understand(const Kernel& kernel, const GivenOptions& options,
 
 class DisAnswer {
  public:
-  DisAnswer(Session& session, const Kernel& kernel, Disassembler& disassembler)
-      : kernel_(kernel), disassembler_(disassembler) {
+  // `lines`: the source line before the first instruction of each.
+  DisAnswer(Session& session, const Kernel& kernel, Disassembler& disassembler, bool lines)
+      : session_(session), kernel_(kernel), disassembler_(disassembler), show_lines_(lines) {
     for (const CpuSnapshot& cpu : session.cpus()) {
       current_.emplace_back(cpu.state.pc, fmt::format("CPU {}", cpu.number));
     }
@@ -128,8 +129,18 @@ class DisAnswer {
     return text;
   }
 
+  // "net/core/skbuff.c: 701", and nothing when it is the line of the instruction before.
+  std::string source_line(VirtAddr at) {
+    if (!show_lines_) return {};
+    const auto lines = session_.lines(at);
+    if (lines.empty()) return {};
+    const std::string text = printable(fmt::format("{}: {}", lines[0].file, lines[0].line));
+    return std::exchange(last_line_, text) == text ? std::string() : text;
+  }
+
   void add(const Instruction& each, ByteView bytes) {
     const std::string mark = marks(each.at);
+    const std::string source = source_line(each.at);
     std::string text = printable(each.text);
     boost::json::object json{{"address", hex(each.at)}, {"bytes", hex(bytes)}};
     if (const auto symbol = symbol_text(kernel_, each.at)) json["at"] = utf8(*symbol);
@@ -150,8 +161,11 @@ class DisAnswer {
       }
     }
     if (!mark.empty()) json["current"] = mark;
+    if (!source.empty()) json["line"] = source;
     const auto symbol = symbol_text(kernel_, each.at);
-    lines_.push_back(fmt::format("{} {}{}:\t{}{}", mark.empty() ? ' ' : '>', each.at,
+    // In one element with the instruction, so that cutting does not part them.
+    lines_.push_back((source.empty() ? "" : source + "\n") +
+                     fmt::format("{} {}{}:\t{}{}", mark.empty() ? ' ' : '>', each.at,
                                  symbol ? " <" + decimal(*symbol) + ">" : "", text,
                                  mark.empty() ? "" : "   <== " + mark));
     json_.push_back(std::move(json));
@@ -184,8 +198,11 @@ class DisAnswer {
     json["value"] = hex(number);
   }
 
+  Session& session_;
   const Kernel& kernel_;
   Disassembler& disassembler_;
+  bool show_lines_;
+  std::string last_line_;
   std::vector<std::pair<VirtAddr, std::string>> current_;
   std::vector<std::string> lines_;
   boost::json::array json_;
@@ -202,7 +219,11 @@ Result<Answer> answer_dis(Session& session, Arguments arguments) {
   if (options.has('r') && stretch.most != ~std::uint64_t{0}) {
     last = std::exchange(stretch.most, ~std::uint64_t{0});
   }
-  return DisAnswer(session, *kernel, disassembler).answer(stretch, last);
+  if (options.has('l') && !session.has_debuginfo()) {
+    return fail_hint(Blame::kInput, "give --debuginfo PATH, or leave -l out",
+                     "dis: a core has no source lines of its own");
+  }
+  return DisAnswer(session, *kernel, disassembler, options.has('l')).answer(stretch, last);
 }
 
 }  // namespace rig::analyzer

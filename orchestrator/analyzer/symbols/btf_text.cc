@@ -72,7 +72,10 @@ std::string declare(const Btf& types, std::uint32_t id, std::string_view name, u
       case TypeKind::kConst:
       case TypeKind::kVolatile:
       case TypeKind::kRestrict:
-        qualifiers += (qualifiers.empty() ? "" : " ") + std::string(qualifier(type->kind));
+        // Of an array and of its elements it is the same.
+        if (qualifiers.find(qualifier(type->kind)) == std::string::npos) {
+          qualifiers += (qualifiers.empty() ? "" : " ") + std::string(qualifier(type->kind));
+        }
         id = type->word;
         continue;
       case TypeKind::kTypeTag:
