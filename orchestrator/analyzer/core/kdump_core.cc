@@ -19,11 +19,12 @@ std::vector<std::byte> read_area(const DumpFile& file, std::uint64_t offset, std
   return file.read_up_to(offset, std::min(size, limit));
 }
 
-// makedumpfile copies utsname from the kernel; where it could not, struct elf_prstatus tells.
+// makedumpfile copies utsname from the kernel; where it could not, and where QEMU says "Unknown"
+// (dump/dump.c, of every arm64 guest), struct elf_prstatus tells.
 Result<Arch> find_arch(const KdumpLayout& layout, const Notes& notes) {
   if (layout.machine == "x86_64") return Arch::kX86_64;
   if (layout.machine == "aarch64") return Arch::kArm64;
-  if (!layout.machine.empty()) {
+  if (!layout.machine.empty() && layout.machine != "Unknown") {
     return fail(Blame::kInput, "a kdump core of a {} machine; x86_64 and arm64 can be read",
                 printable(layout.machine));
   }

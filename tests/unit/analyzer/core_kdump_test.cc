@@ -116,6 +116,14 @@ TEST_F(Kdump, ArchComesFromTheNotesWhenUtsnameIsEmpty) {
   EXPECT_EQ(opened->arch(), Arch::kArm64);
 }
 
+TEST_F(Kdump, QemuCallsTheMachineOfAnArm64GuestUnknown) {
+  SyntheticCore synthetic;
+  synthetic.arch(Arch::kArm64).page(PhysAddr{0}, as_bytes("x")).prstatus_of_pid(1);
+  const auto opened = open(synthetic.machine("Unknown"));
+  ASSERT_TRUE(opened) << opened.error().message();
+  EXPECT_EQ(opened->arch(), Arch::kArm64);
+}
+
 TEST_F(Kdump, OtherArchitecturesAreRefusedByName) {
   SyntheticCore synthetic = core();
   const auto opened = open(synthetic.machine("s390x"));
