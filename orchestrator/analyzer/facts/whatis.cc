@@ -37,7 +37,7 @@ std::optional<std::string> Whatis::per_cpu(VirtAddr address) const {
   for (std::size_t cpu = 0; cpu < per_cpu_offsets_.size(); ++cpu) {
     if (per_cpu_offsets_[cpu] == 0) continue;
     const VirtAddr linked = address - per_cpu_offsets_[cpu];
-    if (const auto found = kernel_.symbols()->nearest_per_cpu(linked)) {
+    if (const auto found = kernel_.nearest_per_cpu(linked)) {
       return fmt::format("per-CPU {}+{:#x} of CPU {}", found->name, linked - found->address, cpu);
     }
     // The first chunk: behind the static variables lie those of modules and alloc_percpu().

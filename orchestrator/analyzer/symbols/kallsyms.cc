@@ -156,6 +156,10 @@ std::optional<VirtAddr> Kallsyms::address(std::string_view name) const {
   return address ? std::optional(VirtAddr{*address}) : std::nullopt;
 }
 
+bool Kallsyms::has(VirtAddr address, std::string_view name) const {
+  return check(name, address).has_value();
+}
+
 std::optional<Symbol> Kallsyms::nearest(VirtAddr address) const {
   if (raw(address) < kMaxPerCpuArea) return std::nullopt;
   const auto number = last_at_or_before(raw(address));

@@ -37,6 +37,9 @@ class Kallsyms {
   // Of several of that name the first in the table. The first call decodes all names.
   std::optional<VirtAddr> address(std::string_view name) const;
 
+  // Whether `name` is one of the symbols at exactly this address.
+  bool has(VirtAddr address, std::string_view name) const;
+
   // The last symbol at or before `address`: of several at one place the first in the table, as the
   // kernel does. Nothing below the first symbol; per-CPU variables are never found here.
   std::optional<Symbol> nearest(VirtAddr address) const;

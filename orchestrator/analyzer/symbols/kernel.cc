@@ -11,15 +11,46 @@ constexpr std::uint64_t kFarFromSymbol = 4096;
 constexpr std::uint64_t kMaxStruct = 1 << 20;
 constexpr std::uint64_t kMaxModuleTypes = 64 << 20;
 
+// Only where kallsyms names no variables.
+std::optional<Hunt> start_hunt(const VirtMemory& memory, const Vmcoreinfo& info,
+                               const Kallsyms& symbols, std::vector<std::string>& remarks) {
+  if (symbols.address("init_task")) return std::nullopt;
+  auto hunt = Hunt::start(memory, info, symbols);
+  std::string words =
+      "symbols: kallsyms names functions only (CONFIG_KALLSYMS_ALL is off), so that not every "
+      "variable can be found";
+  if (hunt && hunt->exported() != 0) {
+    words += fmt::format("; {} exported symbols help", hunt->exported());
+  }
+  remarks.push_back(std::move(words));
+  return hunt;
+}
+
+std::optional<Btf> find_types(const VirtMemory& memory, const Kallsyms& symbols,
+                              const std::optional<Hunt>& hunt, std::vector<std::string>& remarks) {
+  const auto begin = symbols.address("__start_BTF");
+  const auto end = symbols.address("__stop_BTF");
+  if (begin && end) {
+    auto types = read_kernel_btf(memory, *begin, *end);
+    if (types) return *std::move(types);
+    remarks.push_back("no types: " + types.error().message());
+    return std::nullopt;
+  }
+  if (hunt && hunt->types()) return hunt->types();
+  remarks.push_back("no types: this kernel carries no BTF (CONFIG_DEBUG_INFO_BTF)");
+  return std::nullopt;
+}
+
 }  // namespace
 
 Kernel::Kernel(const VirtMemory& memory, const Vmcoreinfo& info, std::optional<Kallsyms> symbols,
-               std::optional<Btf> types, std::optional<Modules> modules)
+               std::optional<Btf> types, std::optional<Modules> modules, std::optional<Hunt> hunt)
     : memory_(&memory),
       info_(&info),
       symbols_(std::move(symbols)),
       types_(std::move(types)),
       modules_(std::move(modules)),
+      hunt_(std::move(hunt)),
       text_begin_(symbol("_stext")),
       text_end_(symbol("_etext")),
       init_begin_(symbol("_sinittext")),
@@ -37,26 +68,21 @@ Kernel Kernel::read(const VirtMemory& memory, const Vmcoreinfo& info,
     remarks.push_back(
         fmt::format("symbols: the names of {} of {} are not in the core", lost, symbols->size()));
   }
-  const auto begin = symbols->address("__start_BTF");
-  const auto end = symbols->address("__stop_BTF");
-  if (!begin || !end) {
-    remarks.push_back("no types: this kernel carries no BTF (CONFIG_DEBUG_INFO_BTF)");
-    return Kernel(memory, info, *std::move(symbols), {});
-  }
-  auto types = read_kernel_btf(memory, *begin, *end);
-  if (!types) {
-    remarks.push_back("no types: " + types.error().message());
-    return Kernel(memory, info, *std::move(symbols), {});
-  }
+  auto hunt = start_hunt(memory, info, *symbols, remarks);
+  auto types = find_types(memory, *symbols, hunt, remarks);
+  if (!types) return Kernel(memory, info, *std::move(symbols), {}, {}, std::move(hunt));
+  auto list = symbols->address("modules");
+  if (!list && hunt) list = hunt->address("modules", *symbols);
   std::optional<Modules> modules;
-  if (const auto list = symbols->address("modules")) {
-    if (auto found = Modules::read(memory, *types, *list, remarks)) {
-      modules = *std::move(found);
-    } else {
-      remarks.push_back("no modules: " + found.error().message());
-    }
+  if (!list) {
+    remarks.push_back("no modules: where the kernel keeps their list is not known");
+  } else if (auto found = Modules::read(memory, *types, *list, remarks)) {
+    modules = *std::move(found);
+  } else {
+    remarks.push_back("no modules: " + found.error().message());
   }
-  return Kernel(memory, info, *std::move(symbols), *std::move(types), std::move(modules));
+  return Kernel(memory, info, *std::move(symbols), *std::move(types), std::move(modules),
+                std::move(hunt));
 }
 
 // Since 36e68442d1af (v5.11) struct module has them.
@@ -78,7 +104,8 @@ std::optional<VirtAddr> Kernel::symbol(std::string_view name) const {
   if (symbols_) {
     if (const auto found = symbols_->address(name)) return found;
   }
-  return info_->symbol(name);
+  if (const auto found = info_->symbol(name)) return found;
+  return hunt_ && symbols_ ? hunt_->address(name, *symbols_) : std::nullopt;
 }
 
 std::optional<Member> Kernel::member(std::string_view path) const {
@@ -126,6 +153,11 @@ std::optional<VirtAddr> Kernel::per_cpu(unsigned cpu, std::string_view name) con
   return *variable + *offset;
 }
 
+std::optional<Symbol> Kernel::nearest_per_cpu(VirtAddr address) const {
+  if (hunt_) return hunt_->nearest_per_cpu(address);
+  return symbols_ ? symbols_->nearest_per_cpu(address) : std::nullopt;
+}
+
 bool Kernel::in_image(VirtAddr address) const {
   // Without CONFIG_KALLSYMS_ALL there is no symbol behind the text.
   const auto end = image_end_ ? image_end_ : text_end_;
@@ -141,13 +173,12 @@ bool Kernel::is_code(VirtAddr address) const {
 
 std::optional<CodeLocation> Kernel::code(VirtAddr address) const {
   if (!is_code(address)) return std::nullopt;
-  if (in_image(address)) {
+  const Module* module = modules_ ? modules_->containing(address) : nullptr;
+  if (!module) {
     const auto found = symbols_ ? symbols_->nearest(address) : std::nullopt;
     if (!found) return std::nullopt;
     return CodeLocation{address, std::string(found->name), address - found->address, {}};
   }
-  const Module* module = modules_ ? modules_->containing(address) : nullptr;
-  if (!module) return std::nullopt;
   const auto found = modules_->nearest(*module, address);
   if (!found) return CodeLocation{address, {}, address - module->ranges[0].begin, module->name};
   return CodeLocation{address, found->name, raw(address) - found->address, module->name};
@@ -155,6 +186,8 @@ std::optional<CodeLocation> Kernel::code(VirtAddr address) const {
 
 std::optional<std::string> Kernel::data(VirtAddr address) const {
   if (in_image(address)) {
+    // A table of functions would name the last one.
+    if (hunt_) return std::nullopt;
     const auto found = symbols_ ? symbols_->nearest(address) : std::nullopt;
     if (!found) return std::nullopt;
     const auto distance = address - found->address;

@@ -13,6 +13,7 @@
 #include "analyzer/core/virt_memory.h"
 #include "analyzer/findings.h"
 #include "analyzer/symbols/btf.h"
+#include "analyzer/symbols/hunt.h"
 #include "analyzer/symbols/kallsyms.h"
 #include "analyzer/symbols/modules.h"
 
@@ -25,13 +26,16 @@ class Kernel {
                      std::vector<std::string>& remarks);
   // From parts, for tests.
   Kernel(const VirtMemory& memory, const Vmcoreinfo& info, std::optional<Kallsyms> symbols,
-         std::optional<Btf> types, std::optional<Modules> modules = {});
+         std::optional<Btf> types, std::optional<Modules> modules = {},
+         std::optional<Hunt> hunt = {});
 
   const VirtMemory& memory() const { return *memory_; }
   const Vmcoreinfo& info() const { return *info_; }
   const std::optional<Kallsyms>& symbols() const { return symbols_; }
   const std::optional<Btf>& types() const { return types_; }
   const std::optional<Modules>& modules() const { return modules_; }
+  // How what kallsyms does not name was found; null when kallsyms names everything.
+  const Hunt* hunt() const { return hunt_ ? &*hunt_ : nullptr; }
   // The types of a module of modules(), which continue types(); read when first asked for. Null
   // when it has none or they make no sense.
   const Btf* types_of(const Module& module) const;
@@ -60,6 +64,9 @@ class Kernel {
   // A per-CPU variable of the kernel, on one CPU.
   std::optional<VirtAddr> per_cpu(unsigned cpu, std::string_view name) const;
 
+  // The static per-CPU variable at or before `address`, which is as the linker placed it.
+  std::optional<Symbol> nearest_per_cpu(VirtAddr address) const;
+
   // Within the kernel's own image: its code or static data.
   bool in_image(VirtAddr address) const;
   bool is_code(VirtAddr address) const;
@@ -75,6 +82,7 @@ class Kernel {
   std::optional<Btf> types_;
   std::optional<Modules> modules_;
   mutable std::map<VirtAddr, std::optional<Btf>> module_types_;  // by struct module
+  std::optional<Hunt> hunt_;
   std::optional<VirtAddr> text_begin_, text_end_, init_begin_, init_end_, image_end_;
 };
 

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "analyzer/symbols/hunt_proofs.h"
+
+#include <algorithm>
+
+namespace rig::analyzer {
+namespace {
+
+constexpr unsigned kMaxModules = 4096;
+constexpr unsigned kMaxCaches = 16'384;
+constexpr unsigned kFewestCaches = 8;
+constexpr std::uint64_t kMaxTaint = 1 << 20;  // TAINT_FLAGS_COUNT is 19 (6.1)
+constexpr std::uint64_t kMaxText = 4096;
+constexpr std::uint64_t kMaxCacheSize = 16 << 20;
+constexpr std::uint64_t kEarliest = 946'684'800;  // 2000-01-01
+constexpr std::uint64_t kLatest = 4'102'444'800;  // 2100-01-01
+constexpr std::uint64_t kTimekeeperInCore = 8;    // a seqcount_raw_spinlock_t before it
+
+bool is_printable(std::string_view text) {
+  return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= ' ' && c < 0x7f; });
+}
+
+std::optional<std::uint64_t> word(const Hunt::Context& context, VirtAddr at) {
+  const auto value = context.memory.load<std::uint64_t>(at);
+  return value ? std::optional(*value) : std::nullopt;
+}
+
+// Whether a list_head is at `head`, closed in both directions, with elements that `right` accepts.
+// Returns how many there are, 0 when something is wrong.
+template <typename Right>
+unsigned count_list(const Hunt::Context& context, VirtAddr head, std::uint64_t link, unsigned most,
+                    Right right) {
+  VirtAddr last = head;
+  auto next = word(context, head);
+  for (unsigned count = 0; next && count <= most; ++count) {
+    const VirtAddr here{*next};
+    if (word(context, here + 8) != raw(last)) return 0;
+    if (here == head) return count;
+    if (!right(VirtAddr{raw(here) - link})) return 0;
+    last = here;
+    next = word(context, here);
+  }
+  return 0;
+}
+
+}  // namespace
+
+bool is_module_list(const Hunt::Context& context, VirtAddr at) {
+  const auto link = context.types.member("module.list");
+  const auto name = context.types.member("module.name");
+  const auto self = context.types.member("module.mkobj.mod");
+  if (!link || !name || !self) return false;
+  return count_list(context, at, link->offset, kMaxModules, [&](VirtAddr module) {
+           return word(context, module + self->offset) == raw(module) &&
+                  is_printable(context.memory.c_string(module + name->offset, name->size));
+         }) > 0;
+}
+
+bool is_slab_cache_list(const Hunt::Context& context, VirtAddr at) {
+  const auto link = context.types.member("kmem_cache.list");
+  const auto name = context.types.member("kmem_cache.name");
+  const auto size = context.types.member("kmem_cache.size");
+  if (!link || !name || !size) return false;
+  return count_list(context, at, link->offset, kMaxCaches, [&](VirtAddr cache) {
+           const auto text = word(context, cache + name->offset);
+           const auto bytes = context.memory.load<std::uint32_t>(cache + size->offset);
+           return text && bytes && *bytes > 0 && *bytes <= kMaxCacheSize &&
+                  is_printable(context.memory.c_string(VirtAddr{*text}, 128));
+         }) >= kFewestCaches;
+}
+
+bool is_panic_cpu(const Hunt::Context& context, VirtAddr at) {
+  const auto value = context.memory.load<std::int32_t>(at);
+  const auto cpus = context.hunt.address("nr_cpu_ids", context.symbols);
+  const auto count = cpus ? context.memory.load<std::uint32_t>(*cpus) : Read<std::uint32_t>(0u);
+  if (!value || !count) return false;
+  return *value == -1 || (*value >= 0 && static_cast<std::uint32_t>(*value) < *count);
+}
+
+bool is_tainted_mask(const Hunt::Context& context, VirtAddr at) {
+  const auto value = word(context, at);
+  return value && *value < kMaxTaint;
+}
+
+bool is_text_pointer(const Hunt::Context& context, VirtAddr at) {
+  const auto text = word(context, at);
+  return text && is_printable(context.memory.c_string(VirtAddr{*text}, kMaxText));
+}
+
+bool is_timekeeper_core(const Hunt::Context& context, VirtAddr at) {
+  const auto seconds = context.types.member("timekeeper.xtime_sec");
+  const auto clock = context.types.member("timekeeper.tkr_mono.clock");
+  const auto raw_clock = context.types.member("timekeeper.tkr_raw.clock");
+  const auto name = context.types.member("clocksource.name");
+  if (!seconds || !clock || !raw_clock || !name) return false;
+  const VirtAddr keeper = at + kTimekeeperInCore;
+  const auto now = word(context, keeper + seconds->offset);
+  const auto source = word(context, keeper + clock->offset);
+  if (!now || *now < kEarliest || *now > kLatest || !source) return false;
+  if (word(context, keeper + raw_clock->offset) != source) return false;
+  const auto text = word(context, VirtAddr{*source} + name->offset);
+  return text && is_printable(context.memory.c_string(VirtAddr{*text}, 64));
+}
+
+}  // namespace rig::analyzer
