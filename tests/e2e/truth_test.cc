@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: Apache-2.0
+// The analyzer against the kernel itself: a guest records what /proc says of it and the back traces
+// of its own unwinder, and ends in a known context. What the core says has to be the same.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <boost/json/parse.hpp>
+#include <cmath>
+#include <set>
+
+#include "base/text.h"
+#include "e2e/rig_process.h"
+#include "e2e/truth_record.h"
+
+namespace rig::e2e {
+namespace {
+
+namespace json = boost::json;
+using testing::Contains;
+using testing::HasSubstr;
+
+std::string text(const json::value& value) {
+  return std::string(value.as_string());
+}
+std::uint64_t number(const json::value& value) {
+  return value.is_string() ? parse_u64(text(value)).value_or(0) : value.to_number<std::uint64_t>();
+}
+
+// One guest that ended as `variant` says, its core, and what it had recorded.
+class Guest {
+ public:
+  Guest(const std::string& arch, const std::string& variant) {
+    const auto scenario = read_file(fs::path(RIG_ROOT) / "tests/e2e/scenarios/truth.yaml").value();
+    const fs::path path = bench_.folder() / "truth.yaml";
+    EXPECT_TRUE(write_file_atomically(path, scenario));
+    const auto ended = bench_.crashrig(
+        {"run", path.string(), "--arch", arch, "--variant", variant, "--keep-core", "--json"});
+    // Whether it is the crash that the scenario expects is not what is tested here.
+    EXPECT_THAT(ended.exit_code, testing::AnyOf(0, 1)) << ended.err;
+    const auto document = ended.json();
+    core_ = text(attempt_of(document, variant).at("core"));
+    record_ = read_truth(text(ask({"log"})[0]));
+    EXPECT_FALSE(record_.tasks.empty()) << "the guest recorded nothing";
+    findings_ = bench_.crashrig({"analyze", "--json", core_}).json();
+  }
+
+  // Each question's answer, in one call; null for one that has none.
+  std::vector<json::value> ask(const std::vector<std::string>& questions) {
+    std::vector<std::string> args = {"inspect", core_, "--json"};
+    for (const std::string& question : questions) {
+      if (args.size() > 3) args.emplace_back(",");
+      for (std::string& word : split(question, ' ')) args.push_back(std::move(word));
+    }
+    const auto ended = bench_.crashrig(args);
+    std::vector<json::value> answers;
+    for (const std::string& line : split(trim(ended.out), '\n')) {
+      const auto parsed = json::parse(line).as_object();
+      const auto* answer = parsed.if_contains("answer");
+      if (answer == nullptr) ADD_FAILURE() << line;
+      answers.push_back(answer ? *answer : json::value());
+    }
+    EXPECT_EQ(answers.size(), questions.size()) << ended.err;
+    answers.resize(questions.size());
+    return answers;
+  }
+
+  const TruthRecord& record() const { return record_; }
+  const json::value& findings() const { return findings_; }
+
+ private:
+  Bench bench_;
+  std::string core_;
+  TruthRecord record_;
+  json::value findings_;
+};
+
+// "function+0x12" of each frame that the unwinder is sure of.
+std::vector<std::string> sure_frames(const json::value& frames) {
+  std::vector<std::string> found;
+  for (const auto& frame : frames.as_array()) {
+    if (!frame.at("reliable").as_bool()) continue;
+    found.push_back(fmt::format("{}+{:#x}", text(frame.at("function")),
+                                frame.at("offset").to_number<std::uint64_t>()));
+  }
+  return found;
+}
+
+std::vector<std::string> functions(const json::value& frames) {
+  std::vector<std::string> found;
+  for (const auto& frame : frames.as_array()) found.push_back(text(frame.at("function")));
+  return found;
+}
+
+// Are all of `wanted` there, in this order, whatever lies between?
+testing::AssertionResult in_order(const std::vector<std::string>& found,
+                                  const std::vector<std::string>& wanted) {
+  auto at = found.begin();
+  for (const std::string& name : wanted) {
+    at = std::find(at, found.end(), name);
+    if (at == found.end()) {
+      return testing::AssertionFailure() << name << " is missing or out of order in "
+                                         << fmt::format("{}", fmt::join(found, " "));
+    }
+    ++at;
+  }
+  return testing::AssertionSuccess();
+}
+
+std::map<std::uint64_t, json::object> tasks_by_pid(const json::value& answer) {
+  std::map<std::uint64_t, json::object> tasks;
+  for (const auto& task : answer.as_array()) tasks[number(task.at("pid"))] = task.as_object();
+  return tasks;
+}
+
+void expect_tasks(Guest& guest, const std::map<std::uint64_t, json::object>& tasks) {
+  std::size_t compared = 0;
+  for (const auto& [tid, recorded] : guest.record().tasks) {
+    SCOPED_TRACE(fmt::format("task {} ({})", tid, recorded.comm));
+    const auto found = tasks.find(tid);
+    if (found == tasks.end()) {
+      // A worker may have gone since.
+      EXPECT_THAT(recorded.comm, HasSubstr("kworker"));
+      continue;
+    }
+    const json::object& task = found->second;
+    ++compared;
+    // A kworker's name in /proc has what it works on behind its own.
+    EXPECT_TRUE(recorded.comm.starts_with(text(task.at("comm")))) << text(task.at("comm"));
+    EXPECT_EQ(number(task.at("parent")), recorded.parent);
+    if (recorded.vsize != 0) EXPECT_EQ(number(task.at("vsize")), recorded.vsize);
+    EXPECT_EQ(task.at("kernel_thread").as_bool(), recorded.vsize == 0);
+  }
+  EXPECT_GT(compared, 60u);
+}
+
+// The tasks that were not switched to since before their traces were taken have the same trace.
+void expect_traces(Guest& guest, const std::map<std::uint64_t, json::object>& tasks) {
+  std::vector<std::string> questions = {"bt -A"};
+  std::vector<std::uint64_t> asked;
+  for (const auto& [tid, recorded] : guest.record().tasks) {
+    const auto found = tasks.find(tid);
+    if (found == tasks.end() || recorded.state == 'R' || recorded.state == 'Z') continue;
+    questions.push_back("struct task_struct.nvcsw,nivcsw " + text(found->second.at("task")));
+    asked.push_back(tid);
+  }
+  const auto answers = guest.ask(questions);
+  std::map<std::uint64_t, json::value> traces;
+  for (const auto& each : answers[0].as_array()) {
+    if (each.at("task").is_object() && !each.at("running").as_bool()) {
+      traces[number(each.at("task").at("pid"))] = each.at("backtrace");
+    }
+  }
+  std::size_t compared = 0;
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    const std::uint64_t tid = asked[i];
+    const auto& recorded = guest.record().tasks.at(tid);
+    const auto trace = guest.record().traces.find(tid);
+    if (trace == guest.record().traces.end()) continue;
+    std::uint64_t switches = 0;
+    for (const auto& member : answers[i + 1].at("value").as_array()) {
+      switches += number(member.at("number"));
+    }
+    if (switches != recorded.switches) continue;  // it ran in between
+    SCOPED_TRACE(fmt::format("task {} ({})", tid, recorded.comm));
+    ASSERT_TRUE(traces.contains(tid));
+    EXPECT_EQ(sure_frames(traces[tid].at("frames")), trace->second);
+    EXPECT_TRUE(traces[tid].at("complete").as_bool()) << text(traces[tid].at("end"));
+    ++compared;
+  }
+  EXPECT_GT(compared, 50u) << "too few tasks slept on to compare";
+}
+
+// "truth 45056 2 - Live 0xffffffffc0263000 (OE)"
+void expect_modules(Guest& guest, const json::value& answer) {
+  std::map<std::string, json::object> modules;
+  for (const auto& module : answer.as_array()) {
+    modules[text(module.at("name"))] = module.as_object();
+  }
+  const auto& lines = guest.record().files.at("/proc/modules");
+  EXPECT_EQ(modules.size(), lines.size());
+  for (const std::string& line : lines) {
+    SCOPED_TRACE(line);
+    const auto words = split(line, ' ');
+    ASSERT_GE(words.size(), 6u);
+    ASSERT_TRUE(modules.contains(words[0]));
+    const json::object& module = modules[words[0]];
+    EXPECT_EQ(number(module.at("size")), parse_u64(words[1]));
+    EXPECT_EQ(text(module.at("state")), words[4]);
+    if (words.size() > 6) EXPECT_EQ("(" + text(module.at("taint")) + ")", words[6]);
+    bool begins = false;
+    for (const auto& range : module.at("ranges").as_array()) {
+      begins |= number(range.at("begin")) == parse_u64(words[5]);
+    }
+    EXPECT_TRUE(begins) << "no range of it begins there";
+    for (const auto& user : module.at("used_by").as_array()) {
+      EXPECT_THAT(words[3], HasSubstr(text(user)));
+    }
+  }
+}
+
+// "tmpfs /tmp tmpfs rw,nosuid,relatime 0 0"
+void expect_mounts(Guest& guest, const json::value& answer) {
+  std::multiset<std::string> found, recorded;
+  for (const auto& mount : answer.as_array()) {
+    found.insert(fmt::format("{} {} {}", text(mount.at("device")), text(mount.at("directory")),
+                             text(mount.at("type"))));
+  }
+  for (const std::string& line : guest.record().files.at("/proc/mounts")) {
+    const auto words = split(line, ' ');
+    recorded.insert(fmt::format("{} {} {}", words[0], words[1], words[2]));
+  }
+  EXPECT_EQ(found, recorded);
+}
+
+// Figures of /proc/meminfo that do not move, and those that move a little.
+void expect_memory(Guest& guest, const json::value& answer) {
+  const auto pages_of = [&](const char* key) {
+    return guest.record().meminfo(key).value_or(0) * 1024 / number(answer.at("page_size"));
+  };
+  const auto& meminfo = answer.at("meminfo").as_object();
+  for (const char* key : {"MemTotal", "SwapTotal", "SwapFree"}) {
+    ASSERT_TRUE(meminfo.contains(key)) << key;
+    EXPECT_EQ(number(meminfo.at(key)), pages_of(key)) << key;
+  }
+  for (const char* key : {"MemFree", "MemAvailable", "Cached", "Slab", "AnonPages", "Mapped",
+                          "Shmem", "PageTables", "KernelStack"}) {
+    ASSERT_TRUE(meminfo.contains(key)) << key;
+    const auto drift =
+        std::abs(static_cast<double>(number(meminfo.at(key))) - static_cast<double>(pages_of(key)));
+    EXPECT_LE(drift, 256) << key << ": " << number(meminfo.at(key)) << " and " << pages_of(key);
+  }
+}
+
+void expect_known_facts(Guest& guest) {
+  const auto& module = guest.record().module;
+  const auto counter = fmt::format("{:#x}", module.at("counter"));
+  const auto answers = guest.ask({"percpu " + counter + " u64", "percpu truth_static_counter",
+                                  fmt::format("rd -a {:#x} 48", module.at("text")),
+                                  fmt::format("bt {}", module.at("sleeper")),
+                                  fmt::format("files {}", guest.record().self), "swap"});
+  for (const auto& cpu : answers[0].at("cpus").as_array()) {
+    EXPECT_EQ(number(cpu.at("number")), 1000 + number(cpu.at("cpu")));
+  }
+  for (const auto& cpu : answers[1].at("cpus").as_array()) {
+    EXPECT_EQ(number(cpu.at("number")), 2000 + number(cpu.at("cpu")));
+  }
+  EXPECT_THAT(json::serialize(answers[2]), HasSubstr("crashrig: a known text"));
+  EXPECT_TRUE(in_order(functions(answers[3].at(0).at("backtrace").at("frames")),
+                       {"truth_sleep_inner", "truth_sleep_middle", "truth_sleep_outer", "kthread",
+                        "ret_from_fork"}));
+  for (const auto& [fd, target] : guest.record().fds) {
+    const auto files = json::serialize(answers[4]);
+    if (target.starts_with("/proc/")) continue;  // the folder that it read the others from
+    EXPECT_THAT(files, HasSubstr(target.substr(0, target.find(" (deleted)")))) << fd;
+  }
+  EXPECT_THAT(json::serialize(answers[5]), HasSubstr("vda"));
+}
+
+void expect_system(Guest& guest) {
+  const auto& system = guest.findings().at("system");
+  const auto& record = guest.record();
+  EXPECT_EQ(text(system.at("cmdline")), record.files.at("/proc/cmdline").at(0));
+  const double up = std::stod(record.files.at("/proc/uptime").at(0));
+  EXPECT_NEAR(system.at("uptime").to_number<double>(), up, 2);
+  EXPECT_EQ(system.at("cpus_online").to_number<int>(), 2);
+  std::string letters;
+  for (const auto& flag : system.at("taint").as_array()) letters += text(flag.at("letter"));
+  EXPECT_THAT(letters, HasSubstr("O"));
+}
+
+class Truth : public testing::TestWithParam<const char*> {};
+
+TEST_P(Truth, TheCoreSaysWhatTheKernelSaid) {
+  Guest guest(GetParam(), "panic");
+  const auto answers = guest.ask({"ps", "mods", "mounts", "mem"});
+  const auto tasks = tasks_by_pid(answers[0]);
+  expect_tasks(guest, tasks);
+  expect_traces(guest, tasks);
+  expect_modules(guest, answers[1]);
+  expect_mounts(guest, answers[2]);
+  expect_memory(guest, answers[3]);
+  expect_known_facts(guest);
+  expect_system(guest);
+  EXPECT_EQ(text(guest.findings().at("panic").at("message")), "truth: as asked");
+  EXPECT_TRUE(in_order(functions(guest.findings().at("backtrace")),
+                       {"panic", "truth_end_panic", "truth_crash", "vfs_write", "ksys_write"}));
+  EXPECT_TRUE(guest.findings().at("backtrace_complete").as_bool());
+}
+
+INSTANTIATE_TEST_SUITE_P(Arch, Truth, testing::Values("x86_64", "arm64"),
+                         [](const auto& info) { return std::string(info.param); });
+
+// How each end looks from the CPU that panicked.
+struct End {
+  const char* arch;
+  const char* variant;
+  std::vector<std::string> trace;  // functions that must be there, in this order
+  std::string interrupted;         // a function that an exception interrupted
+  std::string context;             // the innermost, in words
+};
+
+void PrintTo(const End& end, std::ostream* out) {
+  *out << end.arch << " " << end.variant;
+}
+
+class TruthEnd : public testing::TestWithParam<End> {};
+
+TEST_P(TruthEnd, IsSeenFromTheStacks) {
+  const End& end = GetParam();
+  Guest guest(end.arch, end.variant);
+  const auto& findings = guest.findings();
+  EXPECT_TRUE(in_order(functions(findings.at("backtrace")), end.trace));
+  EXPECT_TRUE(findings.at("backtrace_complete").as_bool()) << text(findings.at("backtrace_end"));
+  for (const auto& frame : findings.at("backtrace").as_array()) {
+    EXPECT_TRUE(frame.at("reliable").as_bool()) << text(frame.at("function"));
+  }
+  if (!end.interrupted.empty()) {
+    std::vector<std::string> interrupted;
+    for (const auto& frame : findings.at("backtrace").as_array()) {
+      if (!text(frame.at("exception")).empty()) interrupted.push_back(text(frame.at("function")));
+    }
+    EXPECT_THAT(interrupted, Contains(end.interrupted));
+  }
+  for (const auto& cpu : findings.at("cpus").as_array()) {
+    if (cpu.at("panicking").as_bool()) {
+      EXPECT_EQ(text(cpu.at("context").at("words")), end.context);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    X86, TruthEnd,
+    testing::Values(
+        End{"x86_64",
+            "irq_warn",
+            {"panic", "truth_in_irq", "sysvec_call_function_single"},
+            "truth_in_irq",
+            "hardirq"},
+        End{"x86_64",
+            "softirq_bug",
+            {"panic", "truth_in_softirq", "__do_softirq"},
+            "truth_in_softirq",
+            "softirq"},
+        End{"x86_64",
+            "nmi_warn",
+            {"panic", "truth_pre_handler", "exc_int3", "truth_probed", "truth_crash", "vfs_write"},
+            "truth_probed",
+            "NMI"},
+        End{"x86_64",
+            "nested",
+            {"panic", "truth_fault", "truth_pre_handler", "truth_probed", "truth_crash"},
+            "truth_fault",
+            "NMI"},
+        End{"x86_64",
+            "overflow",
+            {"panic", "truth_recurse", "truth_crash", "vfs_write"},
+            "truth_recurse",
+            "task"}),
+    [](const auto& info) { return std::string(info.param.variant); });
+
+INSTANTIATE_TEST_SUITE_P(Arm64, TruthEnd,
+                         testing::Values(End{"arm64",
+                                             "irq_warn",
+                                             {"panic", "truth_in_irq", "generic_handle_domain_irq"},
+                                             "truth_in_irq",
+                                             "hardirq"},
+                                         End{"arm64",
+                                             "softirq_bug",
+                                             {"panic", "truth_in_softirq", "__do_softirq"},
+                                             "truth_in_softirq",
+                                             "softirq"},
+                                         End{"arm64",
+                                             "nested",
+                                             {"panic", "truth_fault", "truth_pre_handler",
+                                              "truth_probed", "truth_crash"},
+                                             "truth_fault",
+                                             "task"},
+                                         End{"arm64",
+                                             "overflow",
+                                             {"panic", "truth_recurse", "truth_crash", "vfs_write"},
+                                             "truth_recurse",
+                                             "task"}),
+                         [](const auto& info) { return std::string(info.param.variant); });
+
+}  // namespace
+}  // namespace rig::e2e
