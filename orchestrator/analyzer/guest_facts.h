@@ -64,27 +64,47 @@ struct TaintFlag {
   std::string meaning;  // "externally-built module"
 };
 
+// What panic() was called with, on which CPU and by which task.
+struct PanicFacts {
+  std::string message;  // "Fatal exception in interrupt"
+  std::optional<unsigned> cpu;
+  std::optional<VirtAddr> task;
+  std::optional<std::uint64_t> pid;
+  std::string comm;
+};
+
 struct SystemFacts {
   std::string release, version, machine, hostname;
   std::string cmdline;
   std::optional<unsigned> cpus_online, cpus_possible;
-  std::optional<double> uptime;             // seconds
+  std::optional<double> uptime;             // seconds, with what the machine slept
   std::optional<std::uint64_t> crash_time;  // seconds since 1970, by the guest's clock
   std::vector<double> load_average;         // over 1, 5 and 15 minutes
   std::optional<std::uint64_t> tasks;
+  std::optional<PanicFacts> panic;            // nothing: it did not panic, or the log is gone
+  std::optional<std::uint64_t> memory_bytes;  // that the kernel manages (MemTotal)
   std::vector<TaintFlag> taint;
-  std::vector<std::string> problems;
+  std::vector<std::string> problems;  // what is odd, and what could not be established
 };
 
 struct TaskFacts {
   VirtAddr at{};  // of its task_struct
   std::uint64_t pid = 0, tgid = 0, parent = 0;
   std::string comm;
-  char state = '?';             // as ps prints it: R S D T t X Z P I
+  char state = '?';             // as /proc/PID/stat has it: R S D T t X Z P I
+  std::string state_words;      // "sleeping", "waiting, uninterruptible"
   std::optional<unsigned> cpu;  // that it runs or last ran on
   bool running = false;         // on that CPU when the machine stopped
+  bool idle = false;            // a CPU's idle task, swapper/N
   bool kernel_thread = false;
   std::optional<std::uint64_t> rss, vsize;  // bytes; nothing: no mm
+  VirtAddr parent_task{}, mm{}, stack{};    // 0: none
+  std::uint64_t flags = 0;                  // PF_*
+  std::optional<std::uint64_t> uid;
+  std::optional<std::int64_t> priority;   // as the scheduler counts: 120 is nice 0
+  std::optional<std::uint64_t> started;   // ns since the boot
+  std::optional<std::uint64_t> last_run;  // ns by the scheduler's clock: when it got its CPU
+  std::optional<std::uint64_t> user_time, system_time;  // ns
 };
 
 struct ModuleRangeFacts {
@@ -106,6 +126,8 @@ struct ModuleFacts {
 
 struct MountFacts {
   VirtAddr at{};  // of its struct mount
+  VirtAddr superblock{};
+  // As /proc/mounts has them, but for the options that only the filesystem's own code can tell.
   std::string device, type, options, directory;
 };
 
@@ -116,7 +138,16 @@ struct OpenFileFacts {
   std::string path;
 };
 
+// The files of one task.
+struct TaskFilesFacts {
+  VirtAddr task{};
+  std::string root, directory, executable;  // empty: none, or it cannot be read
+  std::vector<OpenFileFacts> files;
+  std::vector<std::string> problems;
+};
+
 struct SwapFacts {
+  VirtAddr at{};  // of its struct swap_info_struct
   std::string path;
   bool partition = false;
   std::uint64_t bytes = 0, used = 0;
@@ -130,18 +161,22 @@ struct MemoryRow {
 };
 
 struct ZoneFacts {
+  VirtAddr at{};  // of its struct zone
   unsigned node = 0;
   std::string name;
   std::uint64_t managed = 0, free = 0, min = 0, low = 0, high = 0;  // pages
-  std::string verdict;  // "below min: only the kernel's own emergencies are served"
+  std::uint64_t boost = 0;  // part of min, low and high: watermark_boost
+  std::string verdict;      // "below min: only the kernel's own emergencies are served"
 };
 
 struct MemoryFacts {
   std::uint64_t page_size = 4096;
-  std::vector<MemoryRow> rows;
-  std::vector<ZoneFacts> zones;
+  std::vector<MemoryRow> rows;                           // crash's kmem -i
+  std::vector<MemoryRow> meminfo;                        // by the names of /proc/meminfo
+  std::vector<ZoneFacts> zones;                          // that have memory
   std::optional<std::uint64_t> commit_limit, committed;  // pages
   std::string verdict;                                   // "free memory is above all watermarks"
+  std::vector<std::string> problems;
 };
 
 }  // namespace rig::analyzer

@@ -27,6 +27,10 @@ std::size_t sequence_length(std::string_view text) {
   return bad ? 0 : length;
 }
 
+json::array strings(const std::vector<std::string>& values) {
+  return list(values, [](const std::string& each) { return json::value(utf8(each)); });
+}
+
 }  // namespace
 
 std::string hex(std::uint64_t value) {
@@ -129,6 +133,14 @@ json::object system_json(const SystemFacts& facts) {
     taint.push_back(
         json::object{{"letter", std::string(1, each.letter)}, {"meaning", each.meaning}});
   }
+  json::value panic;
+  if (facts.panic) {
+    panic = json::object{{"message", utf8(facts.panic->message)},
+                         {"cpu", or_null(facts.panic->cpu)},
+                         {"task", json::object{{"task", hex_or_null(facts.panic->task)},
+                                               {"pid", or_null(facts.panic->pid)},
+                                               {"comm", utf8(facts.panic->comm)}}}};
+  }
   return {{"release", utf8(facts.release)},
           {"version", utf8(facts.version)},
           {"machine", utf8(facts.machine)},
@@ -140,7 +152,10 @@ json::object system_json(const SystemFacts& facts) {
           {"crash_time", or_null(facts.crash_time)},
           {"load_average", json::value_from(facts.load_average)},
           {"tasks", or_null(facts.tasks)},
-          {"taint", std::move(taint)}};
+          {"memory_bytes", or_null(facts.memory_bytes)},
+          {"panic", std::move(panic)},
+          {"taint", std::move(taint)},
+          {"problems", strings(facts.problems)}};
 }
 
 json::object task_json(const TaskFacts& facts) {
@@ -150,11 +165,22 @@ json::object task_json(const TaskFacts& facts) {
           {"parent", facts.parent},
           {"comm", utf8(facts.comm)},
           {"state", std::string(1, facts.state)},
+          {"state_words", facts.state_words},
           {"cpu", or_null(facts.cpu)},
           {"running", facts.running},
+          {"idle", facts.idle},
           {"kernel_thread", facts.kernel_thread},
           {"rss", or_null(facts.rss)},
-          {"vsize", or_null(facts.vsize)}};
+          {"vsize", or_null(facts.vsize)},
+          {"mm", hex(facts.mm)},
+          {"stack", hex(facts.stack)},
+          {"flags", hex(facts.flags)},
+          {"uid", or_null(facts.uid)},
+          {"priority", or_null(facts.priority)},
+          {"started_ns", or_null(facts.started)},
+          {"last_run_ns", or_null(facts.last_run)},
+          {"user_ns", or_null(facts.user_time)},
+          {"system_ns", or_null(facts.system_time)}};
 }
 
 json::object module_json(const ModuleFacts& facts) {
@@ -164,8 +190,7 @@ json::object module_json(const ModuleFacts& facts) {
           {"state", facts.state},
           {"taint", facts.taint},
           {"references", or_null(facts.references)},
-          {"used_by",
-           list(facts.used_by, [](const std::string& name) { return json::value(utf8(name)); })},
+          {"used_by", strings(facts.used_by)},
           {"ranges", list(facts.ranges, [](const ModuleRangeFacts& range) {
              return json::object{
                  {"begin", hex(range.begin)}, {"size", range.size}, {"text", range.text}};
@@ -174,6 +199,7 @@ json::object module_json(const ModuleFacts& facts) {
 
 json::object mount_json(const MountFacts& facts) {
   return {{"at", hex(facts.at)},
+          {"superblock", hex(facts.superblock)},
           {"device", utf8(facts.device)},
           {"type", utf8(facts.type)},
           {"options", utf8(facts.options)},
@@ -189,30 +215,45 @@ json::object open_file_json(const OpenFileFacts& facts) {
           {"path", utf8(facts.path)}};
 }
 
-json::object swap_json(const SwapFacts& facts) {
-  return {{"path", utf8(facts.path)},
-          {"partition", facts.partition},
-          {"bytes", facts.bytes},
-          {"used", facts.used},
-          {"priority", facts.priority}};
+json::object task_files_json(const TaskFilesFacts& facts) {
+  return {{"task", hex(facts.task)},
+          {"root", utf8(facts.root)},
+          {"directory", utf8(facts.directory)},
+          {"executable", utf8(facts.executable)},
+          {"files", list(facts.files, open_file_json)},
+          {"problems", strings(facts.problems)}};
 }
 
+json::object swap_json(const SwapFacts& facts) {
+  return {{"at", hex(facts.at)},  {"path", utf8(facts.path)}, {"partition", facts.partition},
+          {"bytes", facts.bytes}, {"used", facts.used},       {"priority", facts.priority}};
+}
+
+namespace {
+
+json::object zone_json(const ZoneFacts& zone) {
+  return {{"at", hex(zone.at)},      {"node", zone.node}, {"name", utf8(zone.name)},
+          {"managed", zone.managed}, {"free", zone.free}, {"min", zone.min},
+          {"low", zone.low},         {"high", zone.high}, {"boost", zone.boost},
+          {"verdict", zone.verdict}};
+}
+
+}  // namespace
+
 json::object memory_json(const MemoryFacts& facts) {
-  json::object rows;
-  for (const MemoryRow& row : facts.rows) rows[row.name] = row.pages;
+  const auto by_name = [](const std::vector<MemoryRow>& rows) {
+    json::object object;
+    for (const MemoryRow& row : rows) object[row.name] = row.pages;
+    return object;
+  };
   return {{"page_size", facts.page_size},
-          {"pages", std::move(rows)},
-          {"zones", list(facts.zones,
-                         [](const ZoneFacts& zone) {
-                           return json::object{
-                               {"node", zone.node},       {"name", zone.name},
-                               {"managed", zone.managed}, {"free", zone.free},
-                               {"min", zone.min},         {"low", zone.low},
-                               {"high", zone.high},       {"verdict", zone.verdict}};
-                         })},
+          {"pages", by_name(facts.rows)},
+          {"meminfo", by_name(facts.meminfo)},
+          {"zones", list(facts.zones, zone_json)},
           {"commit_limit", or_null(facts.commit_limit)},
           {"committed", or_null(facts.committed)},
-          {"verdict", facts.verdict}};
+          {"verdict", facts.verdict},
+          {"problems", strings(facts.problems)}};
 }
 
 }  // namespace rig::analyzer

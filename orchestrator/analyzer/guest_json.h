@@ -51,6 +51,7 @@ boost::json::object task_json(const TaskFacts& facts);
 boost::json::object module_json(const ModuleFacts& facts);
 boost::json::object mount_json(const MountFacts& facts);
 boost::json::object open_file_json(const OpenFileFacts& facts);
+boost::json::object task_files_json(const TaskFilesFacts& facts);
 boost::json::object swap_json(const SwapFacts& facts);
 boost::json::object memory_json(const MemoryFacts& facts);
 

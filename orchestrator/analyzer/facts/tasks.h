@@ -21,7 +21,10 @@ struct Task {
 // Nothing when what is at `at` does not look like a task.
 std::optional<Task> read_task(const Kernel& kernel, const Architecture& arch, VirtAddr at);
 
-// All thread groups' leaders and their threads, from init_task on; bounded.
+// Every task that there is a way to, once: each CPU's idle task, which is on no list; all thread
+// groups' leaders and their threads, from init_task on; then those that only the table of PIDs or a
+// CPU knows. What is known to one of these and not to another is a remark: the kernel never leaves
+// a living task like that. Bounded.
 std::vector<Task> all_tasks(const Kernel& kernel, const Architecture& arch,
                             std::vector<std::string>& remarks);
 

@@ -10,10 +10,20 @@ Status expect_no_arguments(std::string_view question, Arguments arguments);
 
 // dis_answer.cc
 Result<Answer> answer_dis(Session& session, Arguments arguments);
+// files_answer.cc
+Result<Answer> answer_files(Session& session, Arguments arguments);
+Result<Answer> answer_mounts(Session& session, Arguments arguments);
+Result<Answer> answer_swap(Session& session, Arguments arguments);
 // log_answer.cc
 Result<Answer> answer_log(Session& session, Arguments arguments);
+// mem_answer.cc
+Result<Answer> answer_mem(Session& session, Arguments arguments);
+// mods_answer.cc
+Result<Answer> answer_mods(Session& session, Arguments arguments);
 // percpu_answer.cc
 Result<Answer> answer_percpu(Session& session, Arguments arguments);
+// ps_answer.cc
+Result<Answer> answer_ps(Session& session, Arguments arguments);
 // rd_answer.cc
 Result<Answer> answer_rd(Session& session, Arguments arguments);
 // struct_answer.cc: also for `union` and `enum`
@@ -21,6 +31,10 @@ Result<Answer> answer_struct(Session& session, Arguments arguments);
 Result<Answer> answer_whatis(Session& session, Arguments arguments);
 // sym_answer.cc
 Result<Answer> answer_sym(Session& session, Arguments arguments);
+// sys_answer.cc
+Result<Answer> answer_sys(Session& session, Arguments arguments);
+// task_answer.cc
+Result<Answer> answer_task(Session& session, Arguments arguments);
 // vtop_answer.cc
 Result<Answer> answer_vtop(Session& session, Arguments arguments);
 

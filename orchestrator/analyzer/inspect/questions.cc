@@ -9,7 +9,18 @@ namespace rig::analyzer {
 namespace {
 
 constexpr Question kQuestions[] = {
+    {"files", "[PID | TASK | COMM]", "what a task has open, its root and directory", answer_files},
     {"log", "", "the kernel's log, as dmesg prints it", answer_log},
+    {"mem", "[-m]", "where memory went, the zones and what they mean; -m as /proc/meminfo",
+     answer_mem},
+    {"mods", "[NAME ...]", "the loaded modules: size, state, taint, users", answer_mods},
+    {"mounts", "[-n PID]", "what is mounted, for PID 1 or the task named", answer_mounts},
+    {"ps", "[-k | -u | -G] [-p | -m | -t] [PID | TASK | COMM ...]",
+     "the tasks; -p their parents, -m when they last ran, -t their times", answer_ps},
+    {"swap", "", "the swap areas", answer_swap},
+    {"sys", "", "the guest: kernel, uptime, load, panic, taint", answer_sys},
+    {"task", "[PID | TASK | COMM] [-R MEMBER[,MEMBER ...]]",
+     "one task in words, or members of its task_struct", answer_task},
     {"struct", "[-x] [-o] NAME[.MEMBER,...] [ADDR|SYMBOL[:CPU] [-l OFFSET] [-c COUNT]]",
      "a type's definition, or the value of that type at an address", answer_struct},
     {"union", "as struct", "the same of a union", answer_struct},
