@@ -4,7 +4,10 @@
 #include <algorithm>
 #include <charconv>
 
+#include "analyzer/facts/memory_facts.h"
+#include "analyzer/facts/module_facts.h"
 #include "analyzer/facts/pointers.h"
+#include "analyzer/facts/system_facts.h"
 #include "base/deadline.h"
 #include "base/text.h"
 
@@ -55,15 +58,6 @@ void remark_on(const KernelLog& log, std::vector<std::string>& remarks) {
     remarks.push_back(
         fmt::format("log: {} records were being written when the machine stopped", log.unfinished));
   }
-}
-
-// "Fatal exception in interrupt", as panic() printed it.
-std::optional<std::string> panic_message(std::string_view log) {
-  constexpr std::string_view kMark = "Kernel panic - not syncing: ";
-  const auto at = log.find(kMark);
-  if (at == std::string_view::npos) return std::nullopt;
-  log.remove_prefix(at + kMark.size());
-  return std::string(log.substr(0, log.find('\n')));
 }
 
 // From the exception's registers and stack; without an exception from those of the panicking CPU.
@@ -120,6 +114,11 @@ void take_kernel(Session& session, const Kernel& kernel, unsigned stack_words, F
   // Who was where when the machine stopped, and how it got there.
   for (const CpuSnapshot& cpu : session.cpus()) findings.cpus.push_back(to_facts(cpu, kernel));
   if (const CpuSnapshot* cpu = session.panic_cpu()) findings.backtrace = session.backtrace(*cpu);
+
+  // The guest as a whole.
+  if (auto system = system_facts(session)) findings.system = *std::move(system);
+  findings.modules = module_facts(kernel, remarks);
+  findings.memory = memory_facts(kernel, session.arch().layout(kernel).page_size);
 
   // The exception that was not survived, from the stack; where its registers and stack lead.
   if (const auto& exception = session.exception()) findings.exception = exception->facts;

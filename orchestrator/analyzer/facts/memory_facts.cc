@@ -68,6 +68,11 @@ class MemoryReader {
     return std::nullopt;
   }
 
+  Pages sum(std::string_view one, std::string_view other) const {
+    const auto a = counters_.get(one), b = counters_.get(other);
+    return a && b ? Pages(*a + *b) : std::nullopt;
+  }
+
   // _totalram_pages is what the zones manage.
   Pages total() const {
     if (const auto pages = kernel_.variable("_totalram_pages")) return pages;
@@ -188,6 +193,8 @@ class MemoryReader {
     meminfo("MemAvailable", available(free));
     meminfo("Buffers", buffers_);
     meminfo("Cached", cached_);
+    meminfo("Active", sum("NR_ACTIVE_ANON", "NR_ACTIVE_FILE"));
+    meminfo("Inactive", sum("NR_INACTIVE_ANON", "NR_INACTIVE_FILE"));
     constexpr std::pair<std::string_view, std::string_view> kItems[] = {
         {"SwapCached", "NR_SWAPCACHE"},
         {"Active(anon)", "NR_ACTIVE_ANON"},
@@ -220,6 +227,13 @@ class MemoryReader {
     meminfo("SwapFree", swap_free());
     meminfo("CommitLimit", facts_.commit_limit);
     meminfo("Committed_AS", facts_.committed);
+    meminfo("VmallocUsed", kernel_.variable("nr_vmalloc_pages"));
+    // pcpu_nr_pages(), mm/percpu.c: each page is there once for each unit.
+    const auto pages = kernel_.variable("pcpu_nr_populated");
+    const auto units = kernel_.variable<std::int32_t>("pcpu_nr_units");
+    if (pages && units && *units > 0) {
+      meminfo("Percpu", *pages * static_cast<std::uint64_t>(*units));
+    }
   }
 
   const Kernel& kernel_;

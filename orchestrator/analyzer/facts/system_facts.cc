@@ -22,10 +22,19 @@ constexpr std::string_view kCommandLineMark = "Kernel command line: ";
 void read_names(const FieldReader& fields, SystemFacts& facts) {
   const auto space = fields.kernel().symbol("init_uts_ns");
   if (space) {
-    facts.release = fields.text(*space, "uts_namespace.name.release");
-    facts.version = fields.text(*space, "uts_namespace.name.version");
-    facts.machine = fields.text(*space, "uts_namespace.name.machine");
-    facts.hostname = fields.text(*space, "uts_namespace.name.nodename");
+    // struct new_utsname is ABI: six texts of 65 bytes (include/uapi/linux/utsname.h).
+    constexpr std::uint64_t kText = 65;
+    const auto member = fields.member("uts_namespace.name");
+    const auto names = member ? std::optional(member->offset)
+                              : fields.kernel().info().offset("uts_namespace.name");
+    const auto text = [&](std::uint64_t index) {
+      return names ? fields.kernel().memory().c_string(*space + *names + index * kText, kText)
+                   : std::string();
+    };
+    facts.hostname = text(1);
+    facts.release = text(2);
+    facts.version = text(3);
+    facts.machine = text(4);
   }
   const auto release = fields.kernel().info().value("OSRELEASE");
   if (facts.release.empty() && release) facts.release = *release;

@@ -165,6 +165,7 @@ TaskFacts TaskReader::read(const Task& task) const {
   const auto cpu = fields_.first_value(task.at, "task_struct.thread_info.cpu", "task_struct.cpu");
   if (cpu) facts.cpu = static_cast<unsigned>(*cpu);
   facts.flags = value("task_struct.flags").value_or(0);
+  facts.running = value("task_struct.on_cpu").value_or(0) != 0;
   facts.kernel_thread = (facts.flags & kPfKthread) != 0;
   // PF_IDLE is also set while idle injection runs; an idle task has PID 0.
   facts.idle = facts.pid == 0;
@@ -194,9 +195,11 @@ Result<std::vector<TaskFacts>> task_facts(Session& session) {
       unsynced[raw(facts.mm)] +=
           reader.unsynced_pages(task.at) * static_cast<std::int64_t>(page_size);
     }
-    if (const CpuSnapshot* cpu = session.cpu_of(task.at)) {
-      facts.running = true;
-      facts.cpu = cpu->number;
+    // Without the CPUs' registers in the core the scheduler's own word has to do.
+    if (!session.cpus().empty()) {
+      const CpuSnapshot* cpu = session.cpu_of(task.at);
+      facts.running = cpu != nullptr;
+      if (cpu) facts.cpu = cpu->number;
     }
     all.push_back(std::move(facts));
   }

@@ -16,7 +16,7 @@ class TaskReader {
   TaskReader(const Kernel& kernel, std::uint64_t page_size)
       : fields_(kernel), page_size_(page_size) {}
 
-  // `running` is for whoever knows the CPUs. What a kernel's types lack is absent.
+  // `running` is as the scheduler has it (on_cpu). What a kernel's types lack is absent.
   TaskFacts read(const Task& task) const;
 
   // What a task has counted for its mm, but not handed over yet: until f1a7941243c1 (v6.2).

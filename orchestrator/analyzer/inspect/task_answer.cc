@@ -106,7 +106,8 @@ Result<Answer> members(Session& session, const TaskFacts& task,
     const std::string words[] = {"struct", path, fmt::format("{:#x}", raw(task.at))};
     RIG_ASSIGN(const Answer value, ask(session, words));
     answer.text += value.text;
-    values[name] = boost::json::parse(value.json);
+    boost::system::error_code broken;
+    values[name] = boost::json::parse(value.json, broken);
   }
   answer.json = boost::json::serialize(values);
   return answer;

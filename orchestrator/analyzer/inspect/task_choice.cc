@@ -20,10 +20,9 @@ std::optional<std::uint64_t> parse_hex(std::string_view word) {
 
 // The address that a word means: with 0x, or as long as an address is.
 std::optional<VirtAddr> address_word(std::string_view word) {
-  if (word.starts_with("0x"))
-    word.remove_prefix(2);
-  else if (word.size() != kAddressDigits)
-    return std::nullopt;
+  const bool marked = word.starts_with("0x");
+  if (!marked && word.size() != kAddressDigits) return std::nullopt;
+  if (marked) word.remove_prefix(2);
   const auto value = parse_hex(word);
   return value ? std::optional(VirtAddr{*value}) : std::nullopt;
 }
