@@ -21,7 +21,7 @@ std::string too_many(std::size_t limit) {
 class XarrayWalk {
  public:
   XarrayWalk(const FieldReader& fields, const VisitEntry& visit, std::size_t limit)
-      : fields_(fields), visit_(visit), left_(limit), limit_(limit) {}
+      : fields_(fields), visit_(visit), left_(limit), nodes_left_(limit), limit_(limit) {}
 
   std::string entry(std::uint64_t value, std::uint64_t index, unsigned above) {
     if (value == 0 || (value & 1) != 0) return {};  // empty, or xa_is_value()
@@ -36,8 +36,11 @@ class XarrayWalk {
   }
 
  private:
-  // `above`: the shift of the node that led here. It falls from node to node, so there is no cycle.
+  // `above`: the shift of the node that led here. It falls from node to node, so there is no cycle;
+  // many slots may still lead to one node.
   std::string node(VirtAddr at, std::uint64_t index, unsigned above) {
+    if (nodes_left_ == 0) return too_many(limit_);
+    --nodes_left_;
     const auto shift = fields_.value(at, "xa_node.shift");
     const auto slots = fields_.member("xa_node.slots");
     if (!shift || !slots) return fmt::format("its node at {} cannot be read", at);
@@ -57,7 +60,7 @@ class XarrayWalk {
 
   const FieldReader& fields_;
   const VisitEntry& visit_;
-  std::size_t left_, limit_;
+  std::size_t left_, nodes_left_, limit_;
 };
 
 }  // namespace

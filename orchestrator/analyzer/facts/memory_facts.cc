@@ -271,6 +271,32 @@ std::string reclaim_words(const MemoryFacts& facts) {
                              human_bytes(file * facts.page_size), bytes("SReclaimable"));
 }
 
+// Who has most of what is in use; what none of the counters has went to drivers page by page.
+std::string consumer_words(const MemoryFacts& facts, std::uint64_t used) {
+  constexpr std::pair<std::string_view, std::string_view> kConsumers[] = {
+      {"AnonPages", "anonymous memory"}, {"Buffers", "buffers"},
+      {"Cached", "page cache"},          {"Slab", "slab"},
+      {"KernelStack", "kernel stacks"},  {"PageTables", "page tables"},
+      {"VmallocUsed", "vmalloc"},        {"Percpu", "per-CPU memory"}};
+  std::uint64_t known = 0, most = 0;
+  std::string_view who;
+  const auto offer = [&](std::string_view words, std::uint64_t pages) {
+    if (pages <= most) return;
+    most = pages;
+    who = words;
+  };
+  for (const auto& [name, words] : kConsumers) {
+    const auto pages = find(facts.meminfo, name).value_or(0);
+    known += pages;
+    offer(words, pages);
+  }
+  const auto huge = find(facts.rows, "TOTAL HUGE").value_or(0);
+  offer("huge pages", huge);
+  offer("no counter's (pages that drivers took, or lost ones)", less(used, known + huge));
+  if (most == 0) return {};
+  return fmt::format("; most of what is used is {}: {}", who, human_bytes(most * facts.page_size));
+}
+
 }  // namespace
 
 std::string memory_verdict(const MemoryFacts& facts) {
@@ -297,7 +323,7 @@ std::string memory_verdict(const MemoryFacts& facts) {
   } else {
     return words + ": no shortage, all zones are above their low watermarks";
   }
-  return words + reclaim_words(facts);
+  return words + consumer_words(facts, less(*total, *free)) + reclaim_words(facts);
 }
 
 MemoryFacts memory_facts(const Kernel& kernel, std::uint64_t page_size) {

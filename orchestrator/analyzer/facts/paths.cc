@@ -9,7 +9,7 @@ namespace {
 
 constexpr unsigned kMaxSteps = 4096;     // PATH_MAX characters hold no more names
 constexpr std::uint64_t kMaxName = 255;  // NAME_MAX
-constexpr std::uint64_t kMaxPath = 64 << 10;
+constexpr std::uint64_t kMaxPath = 8 << 10;
 constexpr std::uint64_t kMaxTypeName = 64;
 constexpr std::string_view kUnreadable = "<unreadable>";
 constexpr std::string_view kDeleted = " (deleted)";
@@ -110,10 +110,11 @@ std::string PathReader::name(const GuestPath& path) const {
   auto mount = mount_of(path.mount);
   std::string start;
   for (unsigned step = 0;; ++step) {
-    if (step == kMaxSteps || length > kMaxPath) {
+    if (step == kMaxSteps || length > kMaxPath || steps_left_ == 0) {
       start = "<endless>";
       break;
     }
+    --steps_left_;
     const auto top = mount ? fields_.value(*mount, "mount.mnt.mnt_root") : std::nullopt;
     const auto parent = fields_.value(dentry, "dentry.d_parent");
     if (!top || !parent) {

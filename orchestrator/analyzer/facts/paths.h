@@ -43,6 +43,7 @@ class PathReader {
   bool deleted(VirtAddr dentry) const;
 
   FieldReader fields_;
+  mutable std::uint64_t steps_left_ = 1 << 21;  // for all names: a hostile core has no end of them
 };
 
 }  // namespace rig::analyzer

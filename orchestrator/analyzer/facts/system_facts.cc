@@ -164,6 +164,14 @@ std::optional<std::string> panic_message(std::string_view log) {
   return std::string(log.substr(0, log.find('\n')));
 }
 
+std::optional<std::uint64_t> managed_memory(Session& session) {
+  const auto kernel = session.kernel();
+  // A counter since ca79b0c211af (v5.0), with this name.
+  const auto pages = kernel ? (*kernel)->variable("_totalram_pages") : std::nullopt;
+  if (!pages) return std::nullopt;
+  return *pages * session.arch().layout(**kernel).page_size;
+}
+
 Result<SystemFacts> system_facts(Session& session) {
   RIG_ASSIGN(const Kernel* kernel, session.kernel());
   const FieldReader fields(*kernel);
@@ -178,10 +186,7 @@ Result<SystemFacts> system_facts(Session& session) {
   read_times(fields, text, facts);
   read_load(*kernel, facts);
   if (!session.tasks().empty()) facts.tasks = session.tasks().size();
-  // A counter since ca79b0c211af (v5.0), with this name.
-  if (const auto pages = kernel->variable("_totalram_pages")) {
-    facts.memory_bytes = *pages * session.arch().layout(*kernel).page_size;
-  }
+  facts.memory_bytes = managed_memory(session);
   read_panic(session, text, facts);
   read_taint(*kernel, session.reports(), facts);
   say_what_is_odd(session, facts);

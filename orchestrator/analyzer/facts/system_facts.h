@@ -11,6 +11,9 @@ namespace rig::analyzer {
 // session.kernel().
 Result<SystemFacts> system_facts(Session& session);
 
+// Bytes that the kernel manages: MemTotal.
+std::optional<std::uint64_t> managed_memory(Session& session);
+
 // "Fatal exception in interrupt": what panic() printed, nothing without such a line in the log.
 std::optional<std::string> panic_message(std::string_view log);
 

@@ -83,7 +83,11 @@ class TaskCollector {
           if (!signal) return;
           auto end = walk_list(
               kernel_.memory(), *signal + head->offset, threads->offset,
-              [&](VirtAddr thread) { add(thread, kOnList); }, kMaxTasks);
+              [&](VirtAddr thread) {
+                add(thread, kOnList);
+                --threads_left_;
+              },
+              threads_left_);
           if (!end.empty() && broken_thread.empty()) broken_thread = std::move(end);
         },
         kMaxTasks);
@@ -161,6 +165,7 @@ class TaskCollector {
   std::vector<unsigned> ways_;  // of tasks_
   std::unordered_map<std::uint64_t, std::size_t> index_;
   std::size_t unreadable_ = 0;
+  std::size_t threads_left_ = kMaxTasks;  // for all lists of threads: they may share their tails
 };
 
 }  // namespace

@@ -73,18 +73,19 @@ Result<Answer> answer_ps(Session& session, Arguments arguments) {
   }
   std::erase_if(tasks, [&](const TaskFacts& task) { return !wanted(task, options); });
 
-  RIG_ASSIGN(const SystemFacts system, system_facts(session));
   Answer answer;
   switch (options.form) {
     case Form::kTable:
-      answer.text = ps_table(tasks, system.memory_bytes.value_or(0));
+      answer.text = ps_table(tasks, managed_memory(session).value_or(0));
       break;
     case Form::kLastRun:
       answer.text = ps_last_run(tasks, all);
       break;
-    case Form::kTimes:
+    case Form::kTimes: {
+      RIG_ASSIGN(const SystemFacts system, system_facts(session));
       answer.text = ps_times(tasks, system.uptime);
       break;
+    }
     case Form::kParents:
       for (const TaskFacts& task : tasks) answer.text += ps_parents(task, all);
       break;

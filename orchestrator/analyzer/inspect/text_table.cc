@@ -8,6 +8,12 @@
 #include "base/text.h"
 
 namespace rig::analyzer {
+namespace {
+
+// What is longer pushes the rest of its line aside, not that of all others.
+constexpr std::size_t kMaxWidth = 64;
+
+}  // namespace
 
 TextTable::TextTable(std::initializer_list<std::string_view> columns) {
   for (const std::string_view each : columns) {
@@ -26,7 +32,7 @@ std::string TextTable::line(const std::vector<std::string>& cells,
   std::string text(indent);
   for (std::size_t i = 0; i < columns_.size(); ++i) {
     if (i != 0) text += "  ";
-    const std::string padding(widths[i] - cells[i].size(), ' ');
+    const std::string padding(widths[i] - std::min(widths[i], cells[i].size()), ' ');
     text += columns_[i].right ? padding + cells[i] : cells[i] + padding;
   }
   text.erase(text.find_last_not_of(' ') + 1);
@@ -41,7 +47,9 @@ std::string TextTable::text(std::string_view indent) const {
     widths.push_back(each.name.size());
   }
   for (const auto& cells : rows_) {
-    for (std::size_t i = 0; i < cells.size(); ++i) widths[i] = std::max(widths[i], cells[i].size());
+    for (std::size_t i = 0; i < cells.size(); ++i) {
+      widths[i] = std::max(widths[i], std::min(cells[i].size(), kMaxWidth));
+    }
   }
   std::string out = line(names, widths, indent);
   for (const auto& cells : rows_) out += line(cells, widths, indent);

@@ -149,10 +149,19 @@ TEST_F(Memory, LowMemoryWithoutSwapIsSaidInWords) {
   guest.variable("total_swap_pages", 0);
   const auto low = memory_facts(guest.kernel(), 4096);
   EXPECT_THAT(low.verdict, HasSubstr("(0.7 %): memory is low"));
+  EXPECT_THAT(low.verdict, HasSubstr("most of what is used is anonymous memory: 368.6 MB"));
   EXPECT_THAT(low.verdict, HasSubstr("there is no swap, so the 368.6 MB of anonymous memory"));
   zone_stat(0, 150);
   EXPECT_THAT(memory_facts(guest.kernel(), 4096).verdict,
               HasSubstr("below the low watermark in Normal of node 0"));
+}
+
+TEST_F(Memory, MemoryThatNoCounterHasIsSaidToBeNobodys) {
+  zone_stat(0, 150);
+  node_stat(4, 1000);
+  EXPECT_THAT(memory_facts(guest.kernel(), 4096).verdict,
+              HasSubstr("most of what is used is no counter's (pages that drivers took, or lost "
+                        "ones): 404.9 MB"));
 }
 
 TEST_F(Memory, SwapThatIsThereIsNotCalledMissing) {

@@ -163,6 +163,22 @@ TEST_F(TaskList, ATableOfPidsThatContainsItselfEndsWithARemark) {
   EXPECT_THAT(remarks, ElementsAre(HasSubstr("table of PIDs is broken")));
 }
 
+TEST_F(TaskList, ATableOfPidsWhoseSlotsAllLeadToOneNodeIsBounded) {
+  // 64 slots lead to one node, on each of ten levels: 64^10 ways, all of them empty.
+  VirtAddr below = guest.make("xa_node");
+  for (unsigned level = 1; level <= 10; ++level) {
+    const VirtAddr node = guest.make("xa_node");
+    guest.set(node, "xa_node.shift", level * 6);
+    for (unsigned slot = 0; slot < 64; ++slot) {
+      guest.memory.put(raw(guest.place(node, "xa_node.slots")) + slot * 8, raw(below) | 2);
+    }
+    below = node;
+  }
+  guest.set(space, "pid_namespace.idr.idr_rt.xa_head", raw(below) | 2);
+  names();
+  EXPECT_THAT(remarks, Contains(HasSubstr("table of PIDs is broken")));
+}
+
 TEST_F(TaskList, WhatATaskIsDoingIsReadFromItsTaskStruct) {
   const VirtAddr at = task(42, "writer"), parent = task(7, "shell");
   const VirtAddr mm = guest.make("mm_struct");
