@@ -41,6 +41,8 @@ struct BacktraceFrame {
   std::string stack;                     // when another stack begins here: "IRQ stack of CPU 1"
   std::string exception;                 // the entry code that interrupted it: "asm_exc_page_fault"
   std::vector<RegisterValue> registers;  // of `at`, as that entry code saved them
+  std::optional<VirtAddr> registers_at;  // where they lie
+  std::string note;                      // why it had to be guessed, or what is odd about it
   std::vector<SourceLine> source;  // innermost inlined function first; empty without debuginfo
 };
 
@@ -48,6 +50,7 @@ struct Backtrace {
   std::vector<BacktraceFrame> frames;
   bool complete = false;  // reached where the task or the CPU entered the kernel
   std::string end;        // in words: "user mode at 0x7f…", "the stack is not in the core"
+  std::vector<RegisterValue> user_registers;  // when it ends in user mode
 };
 
 // What a CPU was in the middle of, from its preempt_count (include/linux/preempt.h).

@@ -106,13 +106,16 @@ json::object frame_json(const BacktraceFrame& frame) {
           {"stack", utf8(frame.stack)},
           {"exception", utf8(frame.exception)},
           {"registers", registers_json(frame.registers)},
+          {"registers_at", hex_or_null(frame.registers_at)},
+          {"note", utf8(frame.note)},
           {"source", std::move(source)}};
 }
 
 json::object backtrace_json(const Backtrace& trace) {
   return {{"frames", list(trace.frames, frame_json)},
           {"complete", trace.complete},
-          {"end", utf8(trace.end)}};
+          {"end", utf8(trace.end)},
+          {"user_registers", registers_json(trace.user_registers)}};
 }
 
 json::value context_json(const std::optional<ContextFacts>& context) {

@@ -19,6 +19,8 @@ struct UnwindPoint {
   // True: `pc` is where the CPU was. False: it is a return address, and the call lies before it.
   bool exact = false;
   std::vector<RegisterValue> registers;  // all of them where they are known: after an exception
+  // Whose stack it is, where that is known. The walk carries it on; a step need not.
+  std::optional<VirtAddr> task = std::nullopt;
 };
 
 struct UnwindStep {
@@ -32,7 +34,9 @@ struct UnwindStep {
   UnwindPoint next;
   std::optional<SavedFrame> saved;
   bool reliable = true;  // of `next`: false where the step was guessed
-  std::string why;       // kLost, kEnd: in words
+  // In words: where the walk ended (kEnd), why it cannot go on (kLost), why the step had to be
+  // guessed or is odd (else; mostly empty).
+  std::string why;
 };
 
 }  // namespace rig::analyzer

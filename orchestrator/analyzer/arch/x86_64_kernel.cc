@@ -57,6 +57,13 @@ std::vector<StackRange> x86_64_cpu_stacks(const Kernel& kernel, unsigned cpu) {
     stacks.push_back(
         {fmt::format("{} stack of CPU {}", name, cpu), *area + found->offset, found->size});
   }
+  // Where entries from user mode begin, in the same area (arch/x86/include/asm/cpu_entry_area.h).
+  const auto exceptions = kernel.member("cpu_entry_area.estacks");
+  const auto entry = kernel.member("cpu_entry_area.entry_stack_page");
+  if (exceptions && entry && entry->size != 0) {
+    stacks.push_back({fmt::format("entry stack of CPU {}", cpu),
+                      *area - exceptions->offset + entry->offset, entry->size});
+  }
   return stacks;
 }
 

@@ -77,4 +77,15 @@ std::optional<SavedFrame> decode_x86_64_frame(ByteView bytes, VirtAddr at) {
   return frame;
 }
 
+std::optional<SavedFrame> decode_x86_64_pt_regs(ByteView bytes, VirtAddr at) {
+  auto registers = decode_slots(kFrame, bytes);
+  const auto orig_rax = load<std::uint64_t>(bytes, 120);
+  if (!registers || !orig_rax) return std::nullopt;
+  registers->push_back({"ORIG_RAX", *orig_rax});
+  SavedFrame frame{at, {}, {}, *std::move(registers)};
+  frame.pc = VirtAddr{register_value(frame.registers, "RIP").value_or(0)};
+  frame.sp = VirtAddr{register_value(frame.registers, "RSP").value_or(0)};
+  return frame;
+}
+
 }  // namespace rig::analyzer

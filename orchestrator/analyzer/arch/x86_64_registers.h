@@ -16,4 +16,8 @@ std::optional<CpuState> decode_x86_64_cpu(const CpuNote& note);
 // stack pointer in the kernel's half. Whether pc is code is for the caller to ask.
 std::optional<SavedFrame> decode_x86_64_frame(ByteView bytes, VirtAddr at);
 
+// A struct pt_regs of which is known that it is one: of kernel or user mode, ORIG_RAX too. Nothing
+// when `bytes` are too few.
+std::optional<SavedFrame> decode_x86_64_pt_regs(ByteView bytes, VirtAddr at);
+
 }  // namespace rig::analyzer

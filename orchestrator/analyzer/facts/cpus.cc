@@ -5,6 +5,8 @@
 #include <map>
 #include <unordered_map>
 
+#include "analyzer/facts/context.h"
+
 namespace rig::analyzer {
 namespace {
 
@@ -107,6 +109,8 @@ std::vector<CpuSnapshot> read_cpus(const std::vector<CpuNote>& notes, const Kern
     cpu.vcpu = note.index;
     cpu.state = *std::move(state);
     identify(kernel, arch, numbers, stacks, notes.size(), cpu);
+    const auto current = cpu.task ? std::optional(cpu.task->at) : std::nullopt;
+    cpu.context = read_context(kernel, cpu.number, current, cpu.state.registers);
     cpu.panicking = panic_cpu && *panic_cpu >= 0 && static_cast<unsigned>(*panic_cpu) == cpu.number;
     panicking_seen |= cpu.panicking;
     if (cpu.task && cpu.task->stack.size != 0) cpu.stacks.push_back(cpu.task->stack);
@@ -137,6 +141,7 @@ CpuFacts to_facts(const CpuSnapshot& cpu, const Kernel& kernel) {
   facts.at = kernel.code(cpu.state.pc);
   if (!facts.at) facts.at = CodeLocation{cpu.state.pc, {}, 0, {}};
   facts.registers = cpu.state.registers;
+  facts.context = cpu.context;
   facts.panicking = cpu.panicking;
   return facts;
 }

@@ -15,6 +15,7 @@ struct CpuSnapshot {
   unsigned number = 0;  // the kernel's own number: the index of its per-CPU area
   CpuState state;
   std::optional<Task> task;
+  std::optional<ContextFacts> context;
   bool panicking = false;
   std::vector<StackRange> stacks;  // of the task first, then of the CPU
 };

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "analyzer/facts/backtrace.h"
+
 namespace rig::analyzer {
 namespace {
 
@@ -77,6 +79,78 @@ Choice choose(std::span<const Candidate> candidates, std::span<const oops::Repor
   return {};
 }
 
+// Functions that the kernel enters when it gives up (kernel/panic.c, arch/*/kernel/dumpstack.c and
+// traps.c).
+bool gives_up(std::string_view function) {
+  constexpr std::string_view kNames[] = {"panic",    "vpanic", "nmi_panic",
+                                         "oops_end", "die",    "__die"};
+  return std::ranges::find(kNames, function.substr(0, function.find('.'))) != std::end(kNames);
+}
+
+// The exception on a walk whose handler gave up: of several, nested, the outermost, because the
+// others happened on the way down.
+const BacktraceFrame* fatal_exception(const Backtrace& trace, const Architecture& arch) {
+  const BacktraceFrame* found = nullptr;
+  bool gave_up = false;
+  for (const BacktraceFrame& frame : trace.frames) {
+    if (!frame.exception.empty()) {
+      if (gave_up && begins_with_one_of(frame.exception, arch.exception_entries)) found = &frame;
+      gave_up = false;
+    }
+    gave_up |= gives_up(frame.at.function);
+  }
+  return found;
+}
+
+// What the unwinder says of the CPU that panicked.
+struct Walk {
+  const CpuSnapshot* cpu = nullptr;
+  Backtrace trace;
+  const BacktraceFrame* fatal = nullptr;
+
+  bool came_through(VirtAddr saved) const {
+    return std::ranges::any_of(trace.frames, [&](const BacktraceFrame& frame) {
+      return frame.registers_at == saved && frame.reliable;
+    });
+  }
+};
+
+Walk walk_of_panic(std::span<const CpuSnapshot> cpus, const Kernel& kernel,
+                   const Architecture& arch) {
+  const auto cpu = std::ranges::find_if(cpus, &CpuSnapshot::panicking);
+  if (cpu == cpus.end()) return {};
+  Walk walk{&*cpu, unwind_cpu(kernel, arch, *cpu), nullptr};
+  walk.fatal = fatal_exception(walk.trace, arch);
+  return walk;
+}
+
+std::optional<Candidate> candidate_of(const Walk& walk) {
+  if (!walk.fatal || !walk.fatal->registers_at) return std::nullopt;
+  const BacktraceFrame& frame = *walk.fatal;
+  Candidate candidate{walk.cpu,
+                      nullptr,
+                      {*frame.registers_at, frame.at.address, frame.sp, frame.registers},
+                      frame.exception};
+  for (const StackRange& stack : walk.cpu->stacks) {
+    if (stack.contains(*frame.registers_at)) candidate.stack = &stack;
+  }
+  return candidate.stack ? std::optional(std::move(candidate)) : std::nullopt;
+}
+
+// Who says that these are the registers of the crash.
+std::string confirmed_by(const Candidate& found, bool by_log, const Walk& walk) {
+  if (by_log) {
+    return fmt::format("they equal those in the kernel's log{}",
+                       walk.came_through(found.frame.at)
+                           ? ", and the way back from panic() leads through them"
+                           : "");
+  }
+  return walk.fatal->reliable
+             ? "the way back from panic() leads through them; no report in the log shows them"
+             : "a way back from panic() that had to be guessed leads through them; no report in "
+               "the log shows them";
+}
+
 bool is_page_fault(std::string_view entry) {
   return entry.find("page_fault") != std::string_view::npos;
 }
@@ -87,6 +161,56 @@ std::optional<std::uint64_t> parse_hex(std::string_view text) {
   const auto [stop, error] = std::from_chars(text.data(), end, value, 16);
   if (error != std::errc() || stop == text.data()) return std::nullopt;
   return value;
+}
+
+// `report`: the one in the log that agrees; null: the walk alone found it.
+FoundException describe(const Candidate& found, const oops::Report* report, const Walk& walk,
+                        const Kernel& kernel, std::string_view log) {
+  FoundException result;
+  result.sp = found.frame.sp;
+  for (const StackRange& stack : found.cpu->stacks) {
+    if (stack.contains(result.sp)) result.stack = stack;
+  }
+  ExceptionFacts& facts = result.facts;
+  facts.cpu = found.cpu->number;
+  if (found.cpu->task) {
+    facts.comm = found.cpu->task->comm;
+    facts.pid = found.cpu->task->pid;
+    facts.task = found.cpu->task->at;
+  }
+  facts.at = kernel.code(found.frame.pc);
+  // A jump to nowhere is an exception too.
+  if (!facts.at) facts.at = CodeLocation{found.frame.pc, {}, 0, {}};
+  facts.registers = found.frame.registers;
+  facts.source =
+      fmt::format("registers saved at {} on the {} by {}; {}", found.frame.at, found.stack->name,
+                  found.entry, confirmed_by(found, report != nullptr, walk));
+  if (report) {
+    facts.address = report->address;
+    facts.error_code = error_code_of(log, report->first_line, report->last_line);
+  }
+  // CR2 may be of a later fault, so what the kernel printed goes first.
+  if (!facts.address && is_page_fault(found.entry)) {
+    facts.address = found.cpu->state.fault_address;
+  }
+  return result;
+}
+
+void remark_on_unconfirmed(std::span<const oops::Report> reports,
+                           std::span<const Candidate> candidates, bool panicked,
+                           const Candidate* found, std::vector<std::string>& remarks) {
+  const bool crash = std::ranges::any_of(reports, [](const oops::Report& each) {
+    return !each.registers.empty() && each.kind != "panic";
+  });
+  if (crash) {
+    remarks.push_back(
+        "exception: no saved registers on the stacks agree with those that the log shows");
+  } else if (!found && panicked && reports.empty() && !candidates.empty()) {
+    remarks.push_back(fmt::format(
+        "exception: registers saved at {} by {} may be those of the crash, but no report in the "
+        "log confirms it",
+        candidates.front().frame.at, candidates.front().entry));
+  }
 }
 
 }  // namespace
@@ -118,49 +242,13 @@ std::optional<FoundException> find_exception(std::span<const CpuSnapshot> cpus,
     if (panicked && !cpu.panicking) continue;
     for (const StackRange& stack : cpu.stacks) scan_stack(cpu, stack, kernel, arch, candidates);
   }
-  const auto [found, report] = choose(candidates, reports);
-  if (!found) {
-    const auto crash = std::ranges::find_if(reports, [](const oops::Report& each) {
-      return !each.registers.empty() && each.kind != "panic";
-    });
-    if (crash != reports.end()) {
-      remarks.push_back(
-          "exception: no saved registers on the stacks agree with those that the log shows");
-    } else if (panicked && reports.empty() && !candidates.empty()) {
-      remarks.push_back(fmt::format(
-          "exception: registers saved at {} by {} may be those of the crash, but no report in the "
-          "log confirms it",
-          candidates.front().frame.at, candidates.front().entry));
-    }
-    return std::nullopt;
-  }
-
-  FoundException result;
-  result.sp = found->frame.sp;
-  for (const StackRange& stack : found->cpu->stacks) {
-    if (stack.contains(result.sp)) result.stack = stack;
-  }
-  ExceptionFacts& facts = result.facts;
-  facts.cpu = found->cpu->number;
-  if (found->cpu->task) {
-    facts.comm = found->cpu->task->comm;
-    facts.pid = found->cpu->task->pid;
-    facts.task = found->cpu->task->at;
-  }
-  facts.at = kernel.code(found->frame.pc);
-  // A jump to nowhere is an exception too.
-  if (!facts.at) facts.at = CodeLocation{found->frame.pc, {}, 0, {}};
-  facts.registers = found->frame.registers;
-  facts.source =
-      fmt::format("registers saved at {} on the {} by {}; they equal those in the kernel's log",
-                  found->frame.at, found->stack->name, found->entry);
-  facts.address = report->address;
-  facts.error_code = error_code_of(log, report->first_line, report->last_line);
-  // CR2 may be of a later fault, so what the kernel printed goes first.
-  if (!facts.address && is_page_fault(found->entry)) {
-    facts.address = found->cpu->state.fault_address;
-  }
-  return result;
+  const Walk walk = walk_of_panic(cpus, kernel, arch);
+  const auto [confirmed, report] = choose(candidates, reports);
+  const auto walked = confirmed ? std::nullopt : candidate_of(walk);
+  const Candidate* found = confirmed ? confirmed : walked ? &*walked : nullptr;
+  if (!confirmed) remark_on_unconfirmed(reports, candidates, panicked, found, remarks);
+  if (!found) return std::nullopt;
+  return describe(*found, report, walk, kernel, log);
 }
 
 }  // namespace rig::analyzer

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The exception that the kernel did not survive: found as the frame that the entry code saved on
-// some stack of the CPU that panicked, and equal to what the kernel's log says about it.
+// some stack of the CPU that panicked, and either equal to what the kernel's log says about it or
+// on the way back from panic(), which the unwinder takes.
 #pragma once
 
 #include <optional>

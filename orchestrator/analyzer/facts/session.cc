@@ -156,9 +156,10 @@ const std::optional<FoundException>& Session::exception() {
     state_->exception.emplace();
     const auto kernel = this->kernel();
     const auto log = this->log();
-    if (kernel && log) {
+    if (kernel) {
+      const std::string_view text = log ? (*log)->text : std::string_view();
       *state_->exception =
-          find_exception(cpus(), **kernel, state_->arch, reports(), (*log)->text, state_->remarks);
+          find_exception(cpus(), **kernel, state_->arch, reports(), text, state_->remarks);
     }
   }
   return *state_->exception;
@@ -199,17 +200,28 @@ const CpuSnapshot* Session::cpu_of(VirtAddr task) {
   return found != cpus().end() ? &*found : nullptr;
 }
 
+// A return address is behind the call that it tells of.
+Backtrace Session::with_lines(Backtrace trace, bool first_is_exact) {
+  if (!has_debuginfo()) return trace;
+  for (std::size_t i = 0; i < trace.frames.size(); ++i) {
+    BacktraceFrame& frame = trace.frames[i];
+    const bool exact = !frame.exception.empty() || (i == 0 && first_is_exact);
+    frame.source = lines(exact ? frame.at.address : frame.at.address - 1);
+  }
+  return trace;
+}
+
 Backtrace Session::backtrace(const CpuSnapshot& cpu) {
   const auto kernel = this->kernel();
-  if (!kernel) return {{}, false, kernel.error().message()};
-  return unwind_cpu(**kernel, state_->arch, cpu);
+  if (!kernel) return {{}, false, kernel.error().message(), {}};
+  return with_lines(unwind_cpu(**kernel, state_->arch, cpu), true);
 }
 
 Backtrace Session::backtrace(const Task& task) {
   if (const CpuSnapshot* cpu = cpu_of(task.at)) return backtrace(*cpu);
   const auto kernel = this->kernel();
-  if (!kernel) return {{}, false, kernel.error().message()};
-  return unwind_task(**kernel, state_->arch, task);
+  if (!kernel) return {{}, false, kernel.error().message(), {}};
+  return with_lines(unwind_task(**kernel, state_->arch, task), false);
 }
 
 }  // namespace rig::analyzer

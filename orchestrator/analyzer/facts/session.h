@@ -67,6 +67,8 @@ class Session {
 
  private:
   struct State;
+  Backtrace with_lines(Backtrace trace, bool first_is_exact);
+
   std::unique_ptr<State> state_;
 };
 

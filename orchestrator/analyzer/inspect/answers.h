@@ -8,6 +8,10 @@ namespace rig::analyzer {
 
 Status expect_no_arguments(std::string_view question, Arguments arguments);
 
+// bt_answer.cc
+Result<Answer> answer_bt(Session& session, Arguments arguments);
+// cpus_answer.cc
+Result<Answer> answer_cpus(Session& session, Arguments arguments);
 // dis_answer.cc
 Result<Answer> answer_dis(Session& session, Arguments arguments);
 // files_answer.cc

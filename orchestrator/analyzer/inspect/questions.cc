@@ -10,6 +10,10 @@ namespace {
 
 constexpr Question kQuestions[] = {
     {"files", "[PID | TASK | COMM]", "what a task has open, its root and directory", answer_files},
+
+    {"bt", "[-a | -A | PID | TASK | COMMAND ...] [-l] [-e]",
+     "who called whom: of the task that panicked, of all CPUs (-a), of all tasks (-A)", answer_bt},
+    {"cpus", "", "what each CPU was doing: its task, in which context, where", answer_cpus},
     {"log", "", "the kernel's log, as dmesg prints it", answer_log},
     {"mem", "[-m]", "where memory went, the zones and what they mean; -m as /proc/meminfo",
      answer_mem},

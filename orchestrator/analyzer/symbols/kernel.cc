@@ -205,6 +205,26 @@ std::optional<std::string> Kernel::data(VirtAddr address) const {
   return fmt::format("[{}]+{:#x}", module->name, address - module->ranges[0].begin);
 }
 
+const std::optional<Orc>& Kernel::orc() const {
+  if (orc_) return *orc_;
+  orc_.emplace();
+  const auto distances = symbol("__start_orc_unwind_ip");
+  const auto end = symbol("__stop_orc_unwind_ip");
+  const auto entries = symbol("__start_orc_unwind");
+  if (types_ && distances && end && entries && *end >= *distances) {
+    *orc_ = Orc::open(*memory_, *types_,
+                      {*distances, *entries, (*end - *distances) / sizeof(std::int32_t)});
+  }
+  return *orc_;
+}
+
+std::optional<OrcEntry> Kernel::unwind_entry(VirtAddr address) const {
+  if (!orc() || !is_code(address)) return std::nullopt;
+  if (in_image(address)) return orc()->find(address);
+  const Module* module = modules_ ? modules_->containing(address) : nullptr;
+  return module ? orc()->find(*module, address) : std::nullopt;
+}
+
 std::string to_string(const CodeLocation& location) {
   std::string text = location.function.empty()
                          ? fmt::format("{}", location.address)

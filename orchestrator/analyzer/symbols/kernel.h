@@ -16,6 +16,7 @@
 #include "analyzer/symbols/hunt.h"
 #include "analyzer/symbols/kallsyms.h"
 #include "analyzer/symbols/modules.h"
+#include "analyzer/symbols/orc.h"
 
 namespace rig::analyzer {
 
@@ -74,8 +75,13 @@ class Kernel {
   std::optional<CodeLocation> code(VirtAddr address) const;
   // The kernel's static data or a module's: "init_task+0x40", "counter+0x0 [toa]".
   std::optional<std::string> data(VirtAddr address) const;
+  // How to find the caller of the function around `address`, where the kernel or the module has ORC
+  // tables that tell.
+  std::optional<OrcEntry> unwind_entry(VirtAddr address) const;
 
  private:
+  const std::optional<Orc>& orc() const;
+
   const VirtMemory* memory_;
   const Vmcoreinfo* info_;
   std::optional<Kallsyms> symbols_;
@@ -83,6 +89,7 @@ class Kernel {
   std::optional<Modules> modules_;
   mutable std::map<VirtAddr, std::optional<Btf>> module_types_;  // by struct module
   std::optional<Hunt> hunt_;
+  mutable std::optional<std::optional<Orc>> orc_;  // opened when it is first asked for
   std::optional<VirtAddr> text_begin_, text_end_, init_begin_, init_end_, image_end_;
 };
 

@@ -5,6 +5,7 @@
 
 #include "analyzer/facts/pointers.h"
 #include "base/deadline.h"
+#include "fakes/orc_kernel.h"
 #include "fakes/synthetic_btf.h"
 #include "fakes/synthetic_kallsyms.h"
 
@@ -226,6 +227,89 @@ TEST_F(Crash, RegistersAndStackAreFollowedInWords) {
   EXPECT_EQ(found[0].from, "register RAX");
   EXPECT_EQ(found[0].what, "code skb_release_data+0x23");
   EXPECT_EQ(found[1].what, "stack of task 42 (victim), 0x3ff8 below its top");
+}
+
+// A page fault that the kernel did not survive, in the handler of a breakpoint that it would have.
+class NestedCrash : public testing::Test {
+ protected:
+  static constexpr std::uint64_t kTop = fake::OrcKernel::kStack + fake::OrcKernel::kStackSize;
+  static constexpr std::uint64_t kFault = kTop - 0x400, kBreakpoint = kTop - 0x200;
+
+  NestedCrash() {
+    const auto panic = guest_.plain("panic", 0);
+    const auto dying = guest_.plain("oops_end", 0);
+    const auto page_fault = add_entry("asm_exc_page_fault");
+    const auto handler = guest_.plain("probe_handler", 0);
+    const auto int3 = add_entry("asm_exc_int3");
+    const auto probed = guest_.plain("probed", 0);
+    const auto fork = guest_.function("ret_from_fork");
+    guest_.row({.address = fork, .end = true});
+    guest_.push(kFault - 16, guest_.after_call(dying, 0x20));
+    guest_.push(kFault - 8, guest_.after_call(page_fault, 0x22));
+    guest_.registers(kFault, handler + 0x10, kBreakpoint - 8, false, {{40, 0x106}});
+    guest_.push(kBreakpoint - 8, guest_.after_call(int3, 0x22));
+    guest_.registers(kBreakpoint, probed + 1, kTop - 0x80);
+    guest_.push(kTop - 0x80, guest_.after_call(fork, 0x22));
+    cpu_.number = 1;
+    cpu_.panicking = true;
+    cpu_.stacks = guest_.stacks;
+    cpu_.state.pc = VirtAddr{panic + 0x10};
+    cpu_.state.sp = VirtAddr{kFault - 16};
+    cpu_.state.fault_address = 0x106;
+  }
+
+  std::uint64_t add_entry(const std::string& name) {
+    const auto at = guest_.function(name);
+    guest_.row({.address = at, .sp_reg = fake::kSp, .type = fake::kRegs});
+    return at;
+  }
+  std::optional<FoundException> find(const std::vector<oops::Report>& reports) {
+    return find_exception(std::span(&cpu_, 1), guest_.kernel(), architecture(Arch::kX86_64),
+                          reports, "", remarks_);
+  }
+
+  fake::OrcKernel guest_;
+  CpuSnapshot cpu_;
+  std::vector<std::string> remarks_;
+};
+
+TEST_F(NestedCrash, WithoutALogTheOneWhoseHandlerGaveUpIsProvenByTheWalk) {
+  const auto found = find({});
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->facts.at->function, "probe_handler");
+  EXPECT_EQ(found->sp, VirtAddr{kBreakpoint - 8});
+  EXPECT_EQ(found->facts.address, 0x106u);
+  EXPECT_EQ(register_value(found->facts.registers, "RBX"), 0x106u);
+  EXPECT_THAT(found->facts.source, HasSubstr("the way back from panic() leads through them; no"));
+  EXPECT_THAT(remarks_, SizeIs(0));
+}
+
+TEST_F(NestedCrash, WhereTheLogAgreesBothConfirmIt) {
+  oops::Report report;
+  report.kind = "null-deref";
+  report.panicked = true;
+  report.address = 0x107;
+  report.registers = {{"RBX", 0x106}, {"RAX", 0}, {"RCX", 0}, {"RDX", 0}, {"RSI", 0}, {"RDI", 0}};
+  const auto found = find({report});
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->facts.address, 0x107u) << "what the kernel printed goes first";
+  EXPECT_THAT(found->facts.source, HasSubstr("equal those in the kernel's log, and the way back"));
+}
+
+TEST_F(NestedCrash, WhereTheLogDisagreesThatIsSaid) {
+  oops::Report report;
+  report.kind = "null-deref";
+  report.panicked = true;
+  report.registers = {{"RBX", 7}, {"RAX", 0}, {"RCX", 0}, {"RDX", 0}, {"RSI", 0}, {"RDI", 0}};
+  const auto found = find({report});
+  ASSERT_TRUE(found);
+  EXPECT_THAT(found->facts.source, HasSubstr("no report in the log shows them"));
+  EXPECT_THAT(remarks_, SizeIs(1));
+}
+
+TEST_F(NestedCrash, OnACpuThatDidNotPanicNothingIsProven) {
+  cpu_.panicking = false;
+  EXPECT_FALSE(find({}));
 }
 
 TEST(ErrorCode, IsTakenFromTheReportsOwnLines) {
