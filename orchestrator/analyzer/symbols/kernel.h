@@ -90,7 +90,6 @@ class Kernel {
   mutable std::map<VirtAddr, std::optional<Btf>> module_types_;  // by struct module
   std::optional<Hunt> hunt_;
   mutable std::optional<std::optional<Orc>> orc_;  // opened when it is first asked for
-  std::optional<Hunt> hunt_;
   std::optional<VirtAddr> text_begin_, text_end_, init_begin_, init_end_, image_end_;
 };
 
