@@ -66,6 +66,23 @@ class KernelCore {
     std::filesystem::remove(path);
     return answer;
   }
+  // To be written in any format.
+  rig::fakes::SyntheticCore core() {
+    std::string info = symbols_.write(memory);
+    info += fmt::format(
+        "SYMBOL(swapper_pg_dir)={:x}\nSYMBOL(_stext)={:x}\nNUMBER(phys_base)=0\n"
+        "NUMBER(pgtable_l5_enabled)=0\nOSRELEASE=6.1.0\n",
+        kPageTables, kText);
+    rig::fakes::SyntheticCore core;
+    for (const std::uint64_t number : memory.pages.numbers()) {
+      std::vector<std::byte> page(Pages::kPage);
+      (void)memory.read(VirtAddr{number * Pages::kPage}, page);
+      core.page(PhysAddr{number * Pages::kPage - kImage}, page);
+    }
+    core.excluded(PhysAddr{kHole - kImage});
+    core.vmcoreinfo(info).prstatus_of_pid(1).prstatus_of_pid(2);
+    return core;
+  }
   // The answer, or the error's words.
   std::string text(const std::string& question) {
     const auto answer = ask(question);
@@ -85,20 +102,7 @@ class KernelCore {
 
  private:
   Result<Answer> ask_at(const std::filesystem::path& path, const std::string& question) {
-    std::string info = symbols_.write(memory);
-    info += fmt::format(
-        "SYMBOL(swapper_pg_dir)={:x}\nSYMBOL(_stext)={:x}\nNUMBER(phys_base)=0\n"
-        "NUMBER(pgtable_l5_enabled)=0\nOSRELEASE=6.1.0\n",
-        kPageTables, kText);
-    rig::fakes::SyntheticCore core;
-    for (const std::uint64_t number : memory.pages.numbers()) {
-      std::vector<std::byte> page(Pages::kPage);
-      (void)memory.read(VirtAddr{number * Pages::kPage}, page);
-      core.page(PhysAddr{number * Pages::kPage - kImage}, page);
-    }
-    core.excluded(PhysAddr{kHole - kImage});
-    core.vmcoreinfo(info).prstatus_of_pid(1).prstatus_of_pid(2);
-    RIG_TRY(core.write(path, rig::fakes::CoreFormat::kKdumpRaw));
+    RIG_TRY(core().write(path, rig::fakes::CoreFormat::kKdumpRaw));
     RIG_ASSIGN(Core opened, Core::open(path));
     Session session(std::move(opened));
     std::vector<std::string> words;
