@@ -48,6 +48,7 @@ class KernelCore {
         {kData + 0x20, 'D', "nr_cpu_ids"},
         {kData + 0x28, 'D', "pcpu_base_addr"},
         {kData + 0x30, 'd', "pcpu_first_chunk"},
+        {kData + 0x40, 'D', "init_task"},
         {kSample, 'D', "sample"},
         {kSample + 0x200, 'D', "behind_sample"},
         {kTypes, 'R', "__start_BTF"},

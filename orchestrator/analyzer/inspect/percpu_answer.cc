@@ -171,6 +171,7 @@ Result<Subject> named_subject(const Kernel& kernel, std::string_view word) {
   const auto variable = find_variable(kernel, name);
   auto at = kernel.symbol(name);
   if (!at && variable && variable->module) at = module_variable(kernel, *variable, name);
+  if (!at && kernel.modules()) at = kernel.modules()->per_cpu(name);
   if (!at) {
     return fail_hint(Blame::kInput, "a pointer of alloc_percpu() is given as an address and a TYPE",
                      "percpu: no per-CPU variable '{}'{}", name, near_symbols(kernel, name));

@@ -82,6 +82,24 @@ class RangeReader {
   std::vector<Slot> slots_;
 };
 
+// "$x", "$d.1": arm64's toolchain marks with them where code and data begin (AAELF64, "mapping
+// symbols"); ".L…" are the compiler's own labels. Neither names anything.
+bool marks_a_mapping(std::string_view name) {
+  if (name.starts_with(".L")) return true;
+  return name.size() >= 2 && name[0] == '$' && (name[1] == 'x' || name[1] == 'd') &&
+         (name.size() == 2 || name[2] == '.');
+}
+
+// Its static per-CPU variables, where the kernel's types tell of them.
+ModuleRange per_cpu_area(const Btf& types, ByteView module) {
+  const auto pointer = types.member("module.percpu");
+  const auto size = types.member("module.percpu_size");
+  if (!pointer || !size) return {};
+  const auto begin = extract(*pointer, module).value_or(0);
+  if (begin == 0) return {};
+  return {VirtAddr{begin}, extract(*size, module).value_or(0), false};
+}
+
 }  // namespace
 
 const ModuleRange* Module::range_of(VirtAddr address) const {
@@ -128,7 +146,8 @@ Result<Modules> Modules::read(const VirtMemory& memory, const Btf& types, VirtAd
     }
     const auto text = slice(bytes, name->offset, name->size);
     if (!text) break;
-    Module module{at, std::string(as_text(*text)), reader.ranges(bytes)};
+    Module module{at, std::string(as_text(*text)), reader.ranges(bytes),
+                  per_cpu_area(types, bytes)};
     module.name.resize(std::min(module.name.find('\0'), module.name.size()));
     result.modules_.push_back(std::move(module));
     next = load<std::uint64_t>(bytes, link->offset).value_or(raw(list));
@@ -178,15 +197,28 @@ const std::vector<ModuleSymbol>& Modules::symbols_of(std::size_t index) const {
   }
   for (std::size_t i = 0; i < symbols.size(); ++i) {
     const ElfSymbol& symbol = symbols[i];
-    if (symbol.section == 0 || !module.range_of(VirtAddr{symbol.value})) continue;
+    const bool per_cpu = VirtAddr{symbol.value} - module.per_cpu.begin < module.per_cpu.size;
+    if (symbol.section == 0 || (!per_cpu && !module.range_of(VirtAddr{symbol.value}))) continue;
     const auto name = load_c_string(names, symbol.name);
-    if (!name || name->empty()) continue;
+    if (!name || name->empty() || marks_a_mapping(*name)) continue;
     const char letter = static_cast<char>(load<std::uint8_t>(letters, i).value_or('?'));
     const bool printable = letter > ' ' && letter < 0x7f;
     cached->push_back({symbol.value, std::string(*name), printable ? letter : '?'});
   }
   std::ranges::stable_sort(*cached, {}, &ModuleSymbol::address);
   return *cached;
+}
+
+std::optional<VirtAddr> Modules::per_cpu(std::string_view name) const {
+  for (std::size_t i = 0; i < modules_.size(); ++i) {
+    const ModuleRange& area = modules_[i].per_cpu;
+    if (area.size == 0) continue;
+    for (const ModuleSymbol& symbol : symbols_of(i)) {
+      const VirtAddr at{symbol.address};
+      if (at - area.begin < area.size && symbol.name == name) return at;
+    }
+  }
+  return std::nullopt;
 }
 
 const std::vector<ModuleSymbol>& Modules::symbols(const Module& module) const {

@@ -29,6 +29,7 @@ struct Module {
   VirtAddr at{};  // of its struct module
   std::string name;
   std::vector<ModuleRange> ranges;
+  ModuleRange per_cpu;  // its static per-CPU variables, by the linker's addresses; size 0: none
 
   const ModuleRange* range_of(VirtAddr address) const;
 };
@@ -45,8 +46,10 @@ class Modules {
 
   // The symbol at or before `address` in `module`, within the same range.
   std::optional<ModuleSymbol> nearest(const Module& module, VirtAddr address) const;
-  // All of one of these modules, by address.
+  // All of one of these modules, by address; those of per-CPU variables too.
   const std::vector<ModuleSymbol>& symbols(const Module& module) const;
+  // The static per-CPU variable of that name: a pointer as alloc_percpu() gives them.
+  std::optional<VirtAddr> per_cpu(std::string_view name) const;
 
  private:
   // Where struct module keeps its symbols. Since 8244062ef1e5 (v4.5) in a struct mod_kallsyms.

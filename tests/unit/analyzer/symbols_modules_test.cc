@@ -24,6 +24,7 @@ class LoadedModule : public testing::TestWithParam<bool> {
   static constexpr std::uint64_t kModule = 0xffff'ffff'c050'8000;
   static constexpr std::uint64_t kTextAt = 0xffff'ffff'c050'6000;
   static constexpr std::uint64_t kTables = 0xffff'ffff'c060'0000;
+  static constexpr std::uint64_t kPerCpu = 0x3'dff0;
 
   LoadedModule() {
     memory_.put(kList, kModule + 8);
@@ -41,14 +42,18 @@ class LoadedModule : public testing::TestWithParam<bool> {
       memory_.put(kModule + 140, std::uint32_t{0x1000});
     }
     memory_.put(kTables, kTables + 0x100);       // symtab
-    memory_.put(kTables + 8, std::uint32_t{4});  // num_symtab
+    memory_.put(kTables + 8, std::uint32_t{6});  // num_symtab
     memory_.put(kTables + 16, kTables + 0x800);  // strtab
     memory_.pages.write(kTables + 0x800,
-                        as_bytes(std::string_view("\0get_name\0calls\0gone\0", 21)));
+                        as_bytes(std::string_view("\0get_name\0calls\0gone\0$x\0hits\0", 29)));
     symbol(0, 0, 0, 0);
     symbol(1, 1, 1, kTextAt + 0x40);
     symbol(2, 10, 3, kTextAt + 0x1008);
     symbol(3, 16, 0, kTextAt + 0x80);  // not defined in this module
+    symbol(4, 21, 1, kTextAt + 0x40);  // arm64's mark of where code begins
+    symbol(5, 24, 5, kPerCpu + 8);
+    memory_.put(kModule + 168, kPerCpu);
+    memory_.put(kModule + 176, std::uint32_t{16});
   }
 
   void symbol(unsigned index, std::uint32_t name, std::uint16_t section, std::uint64_t value) {
@@ -64,8 +69,11 @@ class LoadedModule : public testing::TestWithParam<bool> {
     const int ptr = btf.pointer();
     const int list = btf.structure("list_head", 16, {{"next", ptr, 0}, {"prev", ptr, 8}});
     const int name = btf.array(btf.integer("char", 1), 56);
-    std::vector<BtfBuilder::Field> fields = {
-        {"list", list, 8}, {"name", name, 24}, {"kallsyms", ptr, 96}};
+    std::vector<BtfBuilder::Field> fields = {{"list", list, 8},
+                                             {"name", name, 24},
+                                             {"kallsyms", ptr, 96},
+                                             {"percpu", ptr, 168},
+                                             {"percpu_size", u32, 176}};
     if (GetParam()) {
       const int each = btf.structure("module_memory", 16, {{"base", ptr, 0}, {"size", u32, 8}});
       fields.push_back({"mem", btf.array(each, 2), 128});
@@ -104,6 +112,20 @@ TEST_P(LoadedModule, ItsCodeAndDataHaveNames) {
   EXPECT_EQ(kernel.data(VirtAddr{kTextAt + 0x1000}), "[toa]+0x1000");
   EXPECT_FALSE(kernel.data(VirtAddr{kTextAt + 0x2000}));
   EXPECT_THAT(remarks_, IsEmpty());
+}
+
+TEST_P(LoadedModule, ItsStaticPerCpuVariablesAreFoundByName) {
+  const auto modules = read();
+  ASSERT_TRUE(modules);
+  EXPECT_EQ(modules->per_cpu("hits"), VirtAddr{kPerCpu + 8});
+  EXPECT_FALSE(modules->per_cpu("calls")) << "it is no per-CPU variable";
+}
+
+TEST_P(LoadedModule, MarksOfTheToolchainNameNoFunction) {
+  symbol(1, 1, 1, kTextAt + 0x48);
+  const auto modules = read();
+  ASSERT_TRUE(modules);
+  EXPECT_FALSE(modules->nearest(modules->all()[0], VirtAddr{kTextAt + 0x44}));
 }
 
 TEST_P(LoadedModule, AListThatIsBrokenGivesWhatCameBeforeAndARemark) {
