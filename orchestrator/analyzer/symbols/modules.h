@@ -29,7 +29,8 @@ struct Module {
   VirtAddr at{};  // of its struct module
   std::string name;
   std::vector<ModuleRange> ranges;
-  ModuleRange per_cpu;  // its static per-CPU variables, by the linker's addresses; size 0: none
+  ModuleRange per_cpu =
+      {};  // its static per-CPU variables, by the linker's addresses; size 0: none
 
   const ModuleRange* range_of(VirtAddr address) const;
 };
