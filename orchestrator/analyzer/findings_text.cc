@@ -44,6 +44,7 @@ std::string summary(const Findings& findings) {
     return fmt::format("no crash: the kernel survived what it reported ({})",
                        findings.reports.front().title);
   }
+  if (findings.log.empty()) return "not known: the kernel's log could not be read";
   return "no crash: neither a report nor a panic is in the kernel's log";
 }
 
@@ -78,15 +79,25 @@ std::string taint_words(const std::vector<TaintFlag>& taint) {
   return text;
 }
 
+std::string counted(std::uint64_t count, std::string_view what) {
+  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
+
+// panic() takes the other CPUs offline as it stops them: one alone is not what the guest had.
+std::string cpus_words(std::uint64_t online, std::size_t in_core) {
+  if (online >= in_core) return counted(online, "CPU") + " online";
+  return fmt::format("{} of {} CPUs online", online, in_core);
+}
+
 void put_system(std::string& out, const Findings& findings) {
   const SystemFacts& system = findings.system;
   if (!system.taint.empty()) put_labelled(out, "taint", taint_words(system.taint));
   std::string state;
   const auto add = [&](std::string text) { state += (state.empty() ? "" : ", ") + text; };
   if (system.uptime) add(fmt::format("up {}", human_seconds(*system.uptime)));
-  if (system.cpus_online) add(fmt::format("{} CPUs online", *system.cpus_online));
-  if (system.tasks) add(fmt::format("{} tasks", *system.tasks));
-  if (!findings.modules.empty()) add(fmt::format("{} modules", findings.modules.size()));
+  if (system.cpus_online) add(cpus_words(*system.cpus_online, findings.cpus.size()));
+  if (system.tasks) add(counted(*system.tasks, "task"));
+  if (!findings.modules.empty()) add(counted(findings.modules.size(), "module"));
   if (!state.empty()) put_labelled(out, "system", state);
   if (!findings.memory.verdict.empty()) put_labelled(out, "memory", findings.memory.verdict);
 }

@@ -47,6 +47,8 @@ class PerCpu {
   // All chunks of the allocator; empty, with `why`, when they cannot be reached.
   const std::vector<PerCpuChunk>& chunks();
   const std::string& why() const { return why_; }
+  // After place(): all chunks were read, so that what has no place is no per-CPU pointer.
+  bool complete() const { return start_ && base_ && chunks_read_ && why_.empty(); }
 
   // What `pointer` is. Nothing when it is no per-CPU pointer, or the chunks cannot be reached.
   std::optional<PerCpuPlace> place(VirtAddr pointer);

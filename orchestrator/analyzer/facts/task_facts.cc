@@ -26,6 +26,7 @@ constexpr FlagName kFlagNames[] = {
     {0x1, "PF_VCPU"},
     {kPfIdle, "PF_IDLE"},
     {0x4, "PF_EXITING"},
+    {0x8, "PF_POSTCOREDUMP"},
     {0x10, "PF_IO_WORKER"},
     {0x20, "PF_WQ_WORKER"},
     {0x40, "PF_FORKNOEXEC"},

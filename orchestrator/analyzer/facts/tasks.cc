@@ -11,6 +11,10 @@ namespace {
 constexpr std::size_t kMaxTasks = 1 << 17;
 constexpr std::size_t kMaxCpus = 8192;
 constexpr std::size_t kMaxNamed = 4;  // in one remark
+// What any task_struct keeps to: PID_MAX_LIMIT of 64-bit kernels (include/linux/threads.h), and
+// stacks begin at a page.
+constexpr std::uint64_t kMaxPid = 4 << 20;
+constexpr std::uint64_t kMinStack = 4096;
 
 // What a task was found through.
 enum Way : unsigned { kOnList = 1, kHasPid = 2, kIsIdle = 4, kOnCpu = 8 };
@@ -174,7 +178,7 @@ std::optional<Task> read_task(const Kernel& kernel, const Architecture& arch, Vi
   if (raw(at) == 0 || !kernel.types()) return std::nullopt;
   const auto pid = kernel.field(at, "task_struct.pid");
   const auto stack = kernel.field(at, "task_struct.stack");
-  if (!pid || !stack) return std::nullopt;
+  if (!pid || !stack || *pid > kMaxPid || *stack % kMinStack != 0) return std::nullopt;
   Task task{at, kernel.text_field(at, "task_struct.comm"), *pid, {}};
   const auto size = kernel.types()->size_of("thread_union").value_or(arch.task_stack_size);
   if (*stack != 0) {

@@ -178,6 +178,10 @@ Result<Subject> named_subject(const Kernel& kernel, std::string_view word) {
   }
   subject.pointer = *at;
   if (!variable) {
+    if (!kernel.nearest_per_cpu(*at)) {
+      return fail_hint(Blame::kInput, fmt::format("`rd {}` shows it", name),
+                       "percpu: '{}' is no per-CPU variable", name);
+    }
     subject.bytes = 8;
     subject.title = fmt::format("{} (of a type that is not known)", name);
     return subject;
@@ -213,6 +217,13 @@ Result<Subject> pointer_subject(const Kernel& kernel, PerCpu& areas, VirtAddr po
   if (!areas.place(pointer)) subject.pointer = areas.pointer_of(pointer).value_or(pointer);
   subject.title = fmt::format("per-CPU pointer {}", subject.pointer);
   const auto place = areas.place(subject.pointer);
+  if (!place && areas.complete()) {
+    return fail(Blame::kInput,
+                "percpu: {} is no per-CPU pointer: neither a static variable's nor of any chunk of "
+                "alloc_percpu()",
+                pointer);
+  }
+  if (!place) subject.title += " (whether it is one cannot be told)";
   subject.bytes = 8;
   if (rest.empty()) {
     // The whole allocation as it lies there.
@@ -257,6 +268,10 @@ Result<Answer> answer_percpu(Session& session, Arguments arguments) {
     RIG_ASSIGN(subject, pointer_subject(*kernel, areas, VirtAddr{*number}, rest));
   } else {
     RIG_ASSIGN(subject, named_subject(*kernel, options.words[0]));
+  }
+  if (subject.cpu && *subject.cpu >= areas.offsets().size()) {
+    return fail(Blame::kInput, "percpu: there is no CPU {}, the last one is {}", *subject.cpu,
+                areas.offsets().size() - 1);
   }
   return PerCpuAnswer(session, *kernel, areas, options.has('x')).answer(subject);
 }

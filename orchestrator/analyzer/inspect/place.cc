@@ -26,6 +26,7 @@ Result<VirtAddr> named_place(const Kernel& kernel, std::string_view text) {
       return fail(Blame::kInput, "'{}' is no CPU's number", text.substr(colon + 1));
     }
     if (const auto found = kernel.per_cpu(static_cast<unsigned>(*cpu), name)) return *found;
+    if (kernel.symbol(name)) return fail(Blame::kInput, "'{}': there is no CPU {}", text, *cpu);
   } else if (const auto found = symbol_address(kernel, name)) {
     return *found;
   }

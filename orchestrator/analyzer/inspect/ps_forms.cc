@@ -67,7 +67,8 @@ std::string ps_parents(const TaskFacts& task, const std::vector<TaskFacts>& all)
   std::vector<const TaskFacts*> chain{&task};
   while (chain.size() < kMaxGenerations) {
     const auto parent = std::ranges::find(all, chain.back()->parent_task, &TaskFacts::at);
-    if (parent == all.end() || std::ranges::find(chain, &*parent) != chain.end()) break;
+    const auto known = [&](const TaskFacts* each) { return each->at == parent->at; };
+    if (parent == all.end() || std::ranges::any_of(chain, known)) break;
     chain.push_back(&*parent);
   }
   std::string text;

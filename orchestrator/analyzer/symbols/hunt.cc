@@ -87,10 +87,19 @@ void Hunt::find_banner(const Vmcoreinfo& info) {
   if (!release) return;
   const auto text = as_text(constants_);
   const auto wanted = fmt::format("Linux version {} (", *release);
-  const auto at = text.find(wanted);
-  if (at == text.npos) return;
-  known_["linux_banner"] = constants_begin_ + at;
-  provenance_.push_back("linux_banner: the first text that begins so");
+  auto found = text.find(wanted);
+  if (found == text.npos) return;
+  // Since 2df8220cc511 (v6.1) a weak one comes before it, whose "#" no build number follows.
+  for (auto at = found; at != text.npos; at = text.find(wanted, at + 1)) {
+    const auto banner = text.substr(at, text.find('\0', at) - at);
+    const auto number = banner.rfind(" #");
+    if (number == banner.npos || number + 2 >= banner.size()) continue;
+    if (banner[number + 2] < '0' || banner[number + 2] > '9') continue;
+    found = at;
+    break;
+  }
+  known_["linux_banner"] = constants_begin_ + found;
+  provenance_.push_back("linux_banner: the first text that begins so and has a build's number");
 }
 
 // BTF has the per-CPU variables by their offset in .data..percpu. Where that section is follows

@@ -131,6 +131,9 @@ std::string Kernel::text_field(VirtAddr object, std::string_view path) const {
 std::optional<std::uint64_t> Kernel::per_cpu_offset(unsigned cpu) const {
   const auto table = symbol("__per_cpu_offset");
   if (!table || cpu >= kMaxCpus) return std::nullopt;
+  // Behind the last possible CPU's the table holds whatever was linked there.
+  const auto possible = variable<std::uint32_t>("nr_cpu_ids");
+  if (possible && *possible != 0 && cpu >= *possible) return std::nullopt;
   const auto offset = memory_->load<std::uint64_t>(*table + cpu * sizeof(std::uint64_t));
   return offset ? std::optional(*offset) : std::nullopt;
 }

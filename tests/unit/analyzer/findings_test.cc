@@ -104,7 +104,14 @@ TEST(FindingsText, TellsOfTheCrashNotOfWhatHealthyKernelsReportBefore) {
 }
 
 TEST(FindingsText, OfAHealthyGuestSaysThatNothingCrashed) {
-  EXPECT_THAT(to_text(Findings{}), HasSubstr("no crash"));
+  Findings findings;
+  findings.log = "[    0.000000] Linux version 6.1.0\n";
+  EXPECT_THAT(to_text(findings), testing::StartsWith("crash      no crash: neither"));
+}
+
+TEST(FindingsText, WithoutALogNobodyKnowsWhetherItCrashed) {
+  Findings findings;
+  EXPECT_THAT(to_text(findings), testing::StartsWith("crash      not known"));
 }
 
 TEST(FindingsJson, IsOneDocumentWithEverythingInIt) {

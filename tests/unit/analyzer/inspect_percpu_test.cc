@@ -35,6 +35,22 @@ TEST(InspectPerCpu, AnAddressOfOneCpusCopyStandsForThePointer) {
               HasSubstr("per-CPU pointer 0x1040\n"));
 }
 
+TEST(InspectPerCpu, ACpuThatThereIsNotHasNoValue) {
+  EXPECT_THAT(KernelCore().text("percpu counter:2"), HasSubstr("there is no CPU 2"));
+  EXPECT_THAT(KernelCore().text("struct sample.id counter:2"), HasSubstr("there is no CPU 2"));
+}
+
+TEST(InspectPerCpu, AVariableThatAllCpusShareIsRefused) {
+  EXPECT_THAT(KernelCore().text("percpu sample"), HasSubstr("'sample' is no per-CPU variable"));
+}
+
+TEST(InspectPerCpu, APointerOfNoChunkIsNotTakenForOneWithoutAWord) {
+  const std::string text = KernelCore().text("percpu 0xdeadbeef 8");
+  EXPECT_TRUE(text.find("no per-CPU pointer") != text.npos ||
+              text.find("cannot be told") != text.npos)
+      << text;
+}
+
 TEST(InspectPerCpu, WhatIsFreeIsSaidToBeFree) {
   EXPECT_THAT(KernelCore().text("percpu 0x1100 8"), HasSubstr("  free, in the per-CPU chunk"));
 }

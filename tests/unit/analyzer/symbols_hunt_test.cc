@@ -137,5 +137,12 @@ TEST_F(HuntTest, TheBannerIsThatOfThisRelease) {
   EXPECT_EQ(hunt()->address("linux_banner", *symbols_), VirtAddr{kConstants + 0x400});
 }
 
+// init/version.c and init/version-timestamp.c both have one since v6.1.
+TEST_F(HuntTest, TheWeakBannerWithoutABuildNumberIsPassedOver) {
+  memory_.put_text(kConstants + 0x300, "Linux version 6.1.0-test (x) # SMP Debian");
+  memory_.put_text(kConstants + 0x400, "Linux version 6.1.0-test (x) #1 SMP Debian");
+  EXPECT_EQ(hunt()->address("linux_banner", *symbols_), VirtAddr{kConstants + 0x400});
+}
+
 }  // namespace
 }  // namespace rig::analyzer
