@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <span>
 
 namespace rig::analyzer {
 namespace {
@@ -14,6 +15,52 @@ constexpr unsigned kTagShift = 56;
 
 constexpr std::uint64_t bits(unsigned high, unsigned low) {
   return (~0ull >> (63 - high)) & (~0ull << low);
+}
+
+struct DescriptorFlag {
+  std::uint64_t bit;
+  std::string_view name;
+};
+// arch/arm64/include/asm/pgtable-hwdef.h and pgtable-prot.h: of a block or a page.
+constexpr DescriptorFlag kLeafFlags[] = {
+    {1 << 6, "USER"},    {1 << 7, "RDONLY"},    {1 << 10, "AF"},         {1 << 11, "NG"},
+    {1ull << 50, "GP"},  {1ull << 51, "DBM"},   {1ull << 52, "CONT"},    {1ull << 53, "PXN"},
+    {1ull << 54, "UXN"}, {1ull << 55, "DIRTY"}, {1ull << 56, "SPECIAL"},
+};
+// Of a table: what holds for all below it.
+constexpr DescriptorFlag kTableFlags[] = {
+    {1ull << 59, "PXNTABLE"},
+    {1ull << 60, "UXNTABLE"},
+    {1ull << 62, "RDONLYTABLE"},
+};
+
+// As the kernel names them: folded levels are those next to the PGD.
+std::string level_name(unsigned level, unsigned levels) {
+  constexpr std::string_view kNames[] = {"PTE", "PMD", "PUD", "P4D", "PGD"};
+  return std::string(level == levels ? "PGD" : kNames[level - 1]);
+}
+
+PageTableStep describe_entry(unsigned level, const Arm64Geometry& geometry, PhysAddr at,
+                             const Read<std::uint64_t>& entry) {
+  PageTableStep step{level_name(level, geometry.levels()), at, {}, {}};
+  if (!entry) return step;
+  step.entry = *entry;
+  if ((*entry & kValid) == 0) return step;
+  const bool table = level != 1 && (*entry & kTable) != 0;
+  step.flags = table ? "TABLE" : level == 1 ? "PAGE" : "BLOCK";
+  const auto add = [&](std::span<const DescriptorFlag> flags) {
+    for (const DescriptorFlag& flag : flags) {
+      // With FEAT_LPA2 bit 50 is one of the address.
+      if (geometry.lpa2 && flag.bit >> 50 == 1) continue;
+      if ((*entry & flag.bit) != 0) step.flags += " " + std::string(flag.name);
+    }
+  };
+  if (table) {
+    add(kTableFlags);
+  } else {
+    add(kLeafFlags);
+  }
+  return step;
 }
 
 // The two areas whose translation is arithmetic: the kernel's image (kimage_voffset) and the linear
@@ -148,6 +195,16 @@ bool Arm64PageTable::may_be_block(unsigned level) const {
 }
 
 Read<Mapping> Arm64PageTable::walk(VirtAddr address) const {
+  return walk(address, nullptr);
+}
+
+PageWalk Arm64PageTable::describe(VirtAddr address) const {
+  PageWalk walked;
+  walked.result = walk(address, &walked.steps);
+  return walked;
+}
+
+Read<Mapping> Arm64PageTable::walk(VirtAddr address, std::vector<PageTableStep>* steps) const {
   const auto unmapped = tl::unexpected(ReadFault{Absence::kUnmapped, raw(address)});
   if (!is_arm64_kernel_address(address, geometry_.va_bits)) return unmapped;
   const std::uint64_t untagged = raw(address) | bits(63, kTagShift);
@@ -158,7 +215,9 @@ Read<Mapping> Arm64PageTable::walk(VirtAddr address) const {
     const bool top = level == geometry_.levels();
     const unsigned width = top ? std::min(per_level, geometry_.built_va_bits - shift) : per_level;
     const std::uint64_t index = untagged >> shift & ((1ull << width) - 1);
-    const auto entry = memory_.load<std::uint64_t>(table + index * sizeof(std::uint64_t));
+    const PhysAddr at = table + index * sizeof(std::uint64_t);
+    const auto entry = memory_.load<std::uint64_t>(at);
+    if (steps) steps->push_back(describe_entry(level, geometry_, at, entry));
     // The page table itself is missing: `address` cannot be had, for the reason that it cannot.
     if (!entry) return tl::unexpected(ReadFault{entry.error().why, raw(address)});
     if ((*entry & kValid) == 0) return unmapped;

@@ -29,8 +29,11 @@ class Arm64PageTable final : public PageTable {
 
   // The tag in bits 63 to 56 is ignored, as the CPU does with KASAN's tags (TCR_EL1.TBI1).
   Read<Mapping> walk(VirtAddr address) const override;
+  PageWalk describe(VirtAddr address) const override;
 
  private:
+  // `steps`: where the entries on the way go, or null.
+  Read<Mapping> walk(VirtAddr address, std::vector<PageTableStep>* steps) const;
   PhysAddr target(std::uint64_t descriptor) const;
   bool may_be_block(unsigned level) const;
 

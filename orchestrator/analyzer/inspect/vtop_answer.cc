@@ -30,9 +30,13 @@ class VtopAnswer {
     std::optional<PhysAddr> physical;
     if (walked.result) physical = walked.result->to + (address - walked.result->begin);
     text_ += fmt::format("{:<16}  {}\n", "VIRTUAL", "PHYSICAL");
-    text_ += fmt::format("{:<16x}  {}\n\n", raw(address),
-                         physical ? fmt::format("{:x}", raw(*physical))
-                                  : "(" + std::string(to_string(walked.result.error().why)) + ")");
+    std::string where = physical ? fmt::format("{:x}", raw(*physical))
+                                 : fmt::format("({})", to_string(walked.result.error().why));
+    // The kernel's own tables say nothing of what processes have there.
+    if (!physical && raw(address) >> 63 == 0)
+      where = "(a user address: only the kernel's are translated)";
+    text_ += fmt::format("{:<16x}  {}\n", raw(address), where);
+    if (!walked.steps.empty() || physical) text_ += '\n';
     boost::json::array steps;
     for (const PageTableStep& step : walked.steps) steps.push_back(add_step(step));
     json["walk"] = std::move(steps);

@@ -87,6 +87,23 @@ TEST_P(Arm64Paging, WhatIsNotMappedSaysSo) {
   }
 }
 
+TEST_P(Arm64Paging, EveryEntryOnTheWayCanBeShown) {
+  tables_.map(image(), 0x4000'0000);
+  const PageWalk walked = table().describe(VirtAddr{image()});
+  ASSERT_TRUE(walked.result);
+  EXPECT_EQ(walked.result->to, table().walk(VirtAddr{image()})->to);
+  ASSERT_EQ(walked.steps.size(), GetParam().levels());
+  EXPECT_EQ(walked.steps.front().level, "PGD");
+  EXPECT_THAT(walked.steps.front().flags, testing::StartsWith("TABLE"));
+  EXPECT_EQ(walked.steps.back().level, "PTE");
+  EXPECT_THAT(walked.steps.back().flags, testing::StartsWith("PAGE"));
+  // A walk that ends shows where: the entry that is not valid has no flags.
+  const PageWalk ended = table().describe(VirtAddr{image() - page()});
+  EXPECT_FALSE(ended.result);
+  ASSERT_FALSE(ended.steps.empty());
+  EXPECT_EQ(ended.steps.back().flags, "");
+}
+
 TEST_P(Arm64Paging, TagsOfKasanAreIgnored) {
   tables_.map(linear() + 5 * page(), 0x7777'0000);
   const auto tagged = (linear() + 5 * page() + 8) & ~(0x0bull << 56);

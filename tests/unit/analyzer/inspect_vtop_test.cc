@@ -29,6 +29,11 @@ TEST(InspectVtop, AnAddressThatIsNotCanonicalHasNoWalk) {
   EXPECT_THAT(KernelCore().text("vtop 0x1234567812345678"), testing::Not(HasSubstr("PGD")));
 }
 
+TEST(InspectVtop, AUserAddressIsNotSaidToBeUnmapped) {
+  EXPECT_THAT(KernelCore().text("vtop 0x401000"), HasSubstr("a user address"));
+  EXPECT_THAT(KernelCore().text("vtop 0x401000"), testing::Not(HasSubstr("(not mapped)")));
+}
+
 TEST(InspectVtop, WithoutADirectMapAPhysicalAddressHasNoVirtualOne) {
   EXPECT_THAT(KernelCore().text("vtop -p 0x1800100"), HasSubstr("(not mapped)"));
 }
