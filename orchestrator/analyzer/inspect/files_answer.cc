@@ -22,7 +22,7 @@ std::string address(VirtAddr at) {
 Result<VirtAddr> namespace_of(Session& session, Arguments arguments) {
   if (!arguments.empty()) {
     if (arguments[0] != "-n" || arguments.size() != 2) {
-      return fail_hint(Blame::kInput, "mounts [-n PID]", "mounts: '{}' is no option of it",
+      return fail_hint(Blame::kInput, "usage: mounts [-n PID]", "mounts: '{}' is no option of it",
                        arguments[0]);
     }
     RIG_ASSIGN(const TaskFacts task, choose_task(session, arguments.subspan(1)));

@@ -41,13 +41,14 @@ Result<PsOptions> parse_options(Arguments arguments) {
     } else if (each == "-G") {
       options.leaders = true;
     } else if (each.starts_with('-')) {
-      return fail_hint(Blame::kInput, std::string(kUsage), "ps: no option '{}'", each);
+      return fail_hint(Blame::kInput, fmt::format("usage: {}", kUsage), "ps: no option '{}'", each);
     } else {
       options.words.push_back(each);
     }
   }
   if (options.kernel && options.user) {
-    return fail_hint(Blame::kInput, std::string(kUsage), "ps: -k and -u leave nothing");
+    return fail_hint(Blame::kInput, fmt::format("usage: {}", kUsage),
+                     "ps: -k and -u leave nothing");
   }
   return options;
 }

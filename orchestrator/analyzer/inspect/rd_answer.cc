@@ -25,6 +25,7 @@ struct Request {
   std::uint64_t word = 8;
   std::uint64_t count = 1;
   bool ascii = false, symbols = false, pointees = false, physical = false;
+  bool to_nul = false;  // a string without COUNT: up to its end
 };
 
 // Physical memory through the interface of virtual memory.
@@ -70,6 +71,7 @@ Result<Request> understand(const Kernel& kernel, Arguments arguments) {
     count = static_cast<std::int64_t>((end - request.at + request.word - 1) / request.word);
   } else if (options.words.size() == 1 && request.ascii) {
     count = 256;
+    request.to_nul = true;
   }
   if (count < 0) {
     request.at = request.at - static_cast<std::uint64_t>(-count - 1) * request.word;
@@ -91,7 +93,8 @@ class RdAnswer {
         pointee_(session, kernel) {}
 
   Answer answer() {
-    const std::uint64_t size = request_.count * request_.word;
+    std::uint64_t size = request_.count * request_.word;
+    if (request_.to_nul) size = string_size(size);
     const std::uint64_t line = request_.pointees ? request_.word : kPerLine;
     for (std::uint64_t at = 0; at < size;) {
       const auto part = std::min(line, size - at);
@@ -131,6 +134,14 @@ class RdAnswer {
                                            {"bytes", end - at},
                                            {"why", utf8(to_string(fault.why))}});
     return end;
+  }
+
+  // Without the NUL, which may be missing; an empty one is shown as it lies there.
+  std::uint64_t string_size(std::uint64_t size) const {
+    for (std::uint64_t at = 0; at < size && !object_.missing(at, 1); ++at) {
+      if (object_.bytes()[at] == std::byte{0}) return at == 0 ? size : at;
+    }
+    return size;
   }
 
   std::uint64_t word(std::uint64_t at) const {

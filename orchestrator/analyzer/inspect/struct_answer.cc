@@ -2,6 +2,7 @@
 // struct, union, enum, whatis: definitions, and values of the guest by their types.
 #include <algorithm>
 
+#include "analyzer/facts/whatis.h"
 #include "analyzer/guest_json.h"
 #include "analyzer/inspect/answers.h"
 #include "analyzer/inspect/found_type.h"
@@ -21,7 +22,8 @@ constexpr std::int64_t kMaxCount = 4096;
 constexpr OptionSpec kStruct{"struct", "xdo", "lc",
                              "[-x | -d] [-o] NAME[.MEMBER,...] [ADDR|SYMBOL[:CPU] [-l OFFSET] [-c "
                              "COUNT]]"};
-constexpr OptionSpec kWhatis{"whatis", "xo", "", "[-x] [-o] TYPE | FUNCTION | PER-CPU-VARIABLE"};
+constexpr OptionSpec kWhatis{"whatis", "xo", "",
+                             "[-x] [-o] TYPE | FUNCTION | PER-CPU-VARIABLE | ADDR|SYMBOL"};
 
 struct Request {
   std::string type_name;
@@ -66,8 +68,8 @@ Result<Request> understand(const GivenOptions& options, const Kernel& kernel,
   }
   std::string count = options.value('c').value_or(words.size() == 3 ? words[2] : "1");
   RIG_ASSIGN(request.count, parse_count(kStruct, count));
-  if (std::abs(request.count) > kMaxCount) {
-    return misused(kStruct, fmt::format("more than {} are too many", kMaxCount));
+  if (request.count == 0 || std::abs(request.count) > kMaxCount) {
+    return misused(kStruct, fmt::format("{} are none, or more than {}", request.count, kMaxCount));
   }
   return request;
 }
@@ -233,6 +235,23 @@ std::optional<Answer> declared(const Kernel& kernel, const std::string& name) {
   return Answer{text + ";\n", boost::json::serialize(boost::json::object{{"type", utf8(text)}})};
 }
 
+// BTF has no types of variables but per-CPU ones: of others, and of addresses, what lies there.
+std::optional<Answer> what_lies_at(Session& session, const Kernel& kernel,
+                                   const std::string& name) {
+  const auto number = parse_number(name);
+  auto at = number ? std::optional(VirtAddr{*number}) : symbol_address(kernel, name);
+  if (!at && name.find_first_of("+:") != name.npos) {
+    if (const auto place = parse_place(kernel, name)) at = *place;
+  }
+  Whatis* whatis = session.whatis();
+  if (!at || !whatis) return std::nullopt;
+  const What what = whatis->ask(*at);
+  boost::json::object json{
+      {"address", hex(*at)}, {"what", utf8(what.words)}, {"known", what.known}};
+  return Answer{fmt::format("{:x}: {}\n", raw(*at), printable(what.words)),
+                boost::json::serialize(json)};
+}
+
 }  // namespace
 
 Result<Answer> answer_struct(Session& session, Arguments arguments) {
@@ -269,6 +288,9 @@ Result<Answer> answer_whatis(Session& session, Arguments arguments) {
   const std::string name = fmt::format("{}", fmt::join(options.words, " "));
   if (find_types(*kernel, name.substr(0, name.find('.'))).empty()) {
     if (auto answer = declared(*kernel, name)) return *std::move(answer);
+    if (auto answer = what_lies_at(session, *kernel, name)) return *std::move(answer);
+    return fail_hint(Blame::kInput, "`sym -q TEXT` finds symbols; types are named without a star",
+                     "whatis: no type, function or symbol '{}'{}", name, near_types(*kernel, name));
   }
   return answer_struct(session, arguments);
 }

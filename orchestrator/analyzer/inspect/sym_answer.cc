@@ -73,8 +73,10 @@ class SymAnswer {
     // VMCOREINFO and hunts know symbols that the kernel's own table lacks.
     if (any) return true;
     const auto at = kernel_.symbol(name);
-    if (at) add({*at, '?', std::string(name), {}, 0});
-    return at.has_value();
+    if (!at) return false;
+    add({*at, '?', std::string(name), {}, 0});
+    add_origin(name);
+    return true;
   }
 
   void add(const Row& row) {
@@ -89,6 +91,26 @@ class SymAnswer {
                              {"offset", row.offset}};
     if (!row.module.empty()) json["module"] = utf8(row.module);
     json_.push_back(std::move(json));
+  }
+
+  // Of several, one that is not there does not hide the others.
+  void add_failed(const std::string& word, const Error& error) {
+    text_ += fmt::format("{}: {}\n", printable(word), error.what);
+    json_.push_back(boost::json::object{{"asked", utf8(word)}, {"error", utf8(error.what)}});
+  }
+
+  // How a symbol was found that is in no table of them.
+  void add_origin(std::string_view name) {
+    if (!kernel_.hunt()) return;
+    const std::string begin = fmt::format("{}: ", name);
+    for (const std::string& each : kernel_.hunt()->provenance()) {
+      if (!each.starts_with(begin)) continue;
+      const auto how = printable(std::string_view(each).substr(begin.size()));
+      text_.back() = ' ';
+      text_ += fmt::format(" (found: {})\n", how);
+      json_.back().as_object()["found"] = utf8(how);
+      return;
+    }
   }
 
   bool empty() const { return json_.empty(); }
@@ -156,8 +178,12 @@ Result<Answer> answer_sym(Session& session, Arguments arguments) {
   for (const std::string& word : options.words) {
     const bool plain = !parse_number(word) && word.find_first_of("+-:") == std::string::npos;
     if (plain && !neighbours && answer.add_named(word)) continue;
-    RIG_ASSIGN(const VirtAddr address, parse_place(*kernel, word));
-    RIG_TRY(add_address(answer, address, options.has('p'), options.has('n')));
+    const auto address = parse_place(*kernel, word);
+    const Status added = address ? add_address(answer, *address, options.has('p'), options.has('n'))
+                                 : Status(tl::unexpected(address.error()));
+    if (added) continue;
+    if (options.words.size() == 1) return tl::unexpected(added.error());
+    answer.add_failed(word, added.error());
   }
   return answer.finish();
 }

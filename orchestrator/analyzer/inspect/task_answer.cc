@@ -26,13 +26,14 @@ Result<TaskOptions> parse_options(Arguments arguments) {
     const std::string& each = arguments[i];
     if (each == "-R") {
       if (++i == arguments.size()) {
-        return fail_hint(Blame::kInput, std::string(kUsage), "task: -R wants members");
+        return fail_hint(Blame::kInput, fmt::format("usage: {}", kUsage), "task: -R wants members");
       }
       for (std::string& name : split(arguments[i], ',')) {
         if (!name.empty()) options.members.push_back(std::move(name));
       }
     } else if (each.starts_with('-')) {
-      return fail_hint(Blame::kInput, std::string(kUsage), "task: no option '{}'", each);
+      return fail_hint(Blame::kInput, fmt::format("usage: {}", kUsage), "task: no option '{}'",
+                       each);
     } else {
       options.words.push_back(each);
     }

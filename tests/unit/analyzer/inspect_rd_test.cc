@@ -23,6 +23,15 @@ TEST(InspectRd, WordsOfEverySizeWithTheirCharacters) {
   EXPECT_EQ(core.text("rd -a sample 5"), "ffffffff81800100:  Linux\n");
 }
 
+TEST(InspectRd, AStringWithoutACountEndsWhereItEnds) {
+  KernelCore core;
+  core.memory.put_text(kSample, "Linux version 6.1 and what follows");
+  core.put(kSample + 17, std::uint8_t{0});
+  EXPECT_EQ(core.text("rd -a sample"),
+            "ffffffff81800100:  Linux version 6.\nffffffff81800110:  1\n");
+  EXPECT_THAT(core.text("rd -a sample 20"), HasSubstr("ffffffff81800110:  1.an"));
+}
+
 TEST(InspectRd, AnEndCountsTheWords) {
   const std::string text = KernelCore().text("rd sample -e sample+0x20");
   EXPECT_THAT(text, HasSubstr("ffffffff81800110:"));

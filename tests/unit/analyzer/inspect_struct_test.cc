@@ -130,5 +130,13 @@ TEST(InspectWhatis, VariablesAndEnumsAreDeclared) {
   EXPECT_THAT(KernelCore().text("enum state"), HasSubstr("  LATE = 4\n"));
 }
 
+TEST(InspectWhatis, AnAddressOrAVariableIsWhatLiesThere) {
+  EXPECT_THAT(fake::KernelCore().text("whatis behind_sample"),
+              testing::StartsWith("ffffffff81800300: data behind_sample"));
+  EXPECT_THAT(fake::KernelCore().text("whatis ffffffff81000044"),
+              testing::StartsWith("ffffffff81000044: code first+0x4"));
+  EXPECT_THAT(fake::KernelCore().text("whatis nosuchname"), testing::HasSubstr("whatis: no type"));
+}
+
 }  // namespace
 }  // namespace rig::analyzer

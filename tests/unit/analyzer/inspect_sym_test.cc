@@ -52,5 +52,19 @@ TEST(InspectSym, WhatIsNoSymbolIsSaidSo) {
   EXPECT_THAT(KernelCore().text("sym"), HasSubstr("usage: sym"));
 }
 
+TEST(InspectSym, OneOfSeveralThatIsNotThereDoesNotHideTheOthers) {
+  const std::string text = fake::KernelCore().text("sym first nosuchname second");
+  EXPECT_THAT(text, testing::HasSubstr("ffffffff81000040 (T) first\n"));
+  EXPECT_THAT(text, testing::HasSubstr("nosuchname: no symbol 'nosuchname'"));
+  EXPECT_THAT(text, testing::HasSubstr("ffffffff81000060 (t) second\n"));
+}
+
+TEST(InspectQuestions, EveryOneSaysItsUsage) {
+  for (const Question& each : all_questions()) {
+    EXPECT_THAT(fake::KernelCore().text(std::string(each.name) + " --help"),
+                testing::StartsWith(fmt::format("usage: {}", each.name)));
+  }
+}
+
 }  // namespace
 }  // namespace rig::analyzer
