@@ -5,6 +5,7 @@
 #include <CLI/App.hpp>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "analyzer/facts/session.h"
 #include "base/error.h"
@@ -13,10 +14,11 @@ namespace rig::commands {
 
 struct CoreSource {
   std::string core;
-  std::string debuginfo;  // empty: none
+  std::vector<std::string> parts;  // further ones of a dump that is split
+  std::string debuginfo;           // empty: none
 };
 
-// CORE, the first positional argument, and --debuginfo.
+// CORE, the first positional argument, --part and --debuginfo.
 void add_core_options(CLI::App& app, CoreSource& source);
 
 // `stop`: see open_live_core().

@@ -53,6 +53,7 @@ std::string help() {
   return text +
          "\nSeveral questions in one call are separated by a comma that stands alone:\n"
          "  crashrig inspect vmcore bt -a , ps , mem\n"
+         "QUESTION --help shows one question's usage. "
          "Without a QUESTION they are read from standard input, one on each line.";
 }
 
@@ -99,6 +100,11 @@ Status ask_from_stdin(Interview& interview) {
     std::erase_if(words, [](const std::string& word) { return word.empty(); });
     if (words.empty() || words[0].starts_with('#')) continue;
     if (words.size() == 1 && (words[0] == "quit" || words[0] == "q" || words[0] == "exit")) break;
+    if (words[0] == "help" && words.size() > 1) {
+      const Words usage = {words[1], "--help"};
+      RIG_TRY(interview.ask(usage, false));
+      continue;
+    }
     if (words[0] == "help") {
       RIG_TRY(print_out(help() + "\n"));
       continue;
