@@ -65,6 +65,8 @@ std::optional<Hunt> Hunt::start(const VirtMemory& memory, const Vmcoreinfo& info
 // Programs that the kernel carries have BTF of their own: the kernel's has its tasks.
 void Hunt::find_types() {
   const auto text = as_text(constants_);
+  // Honest ones are a few and do not overlap; what claims to be one costs as much as it claims.
+  std::uint64_t left = 2 * constants_.size();
   for (auto at = text.find(kBtfHeader); at != text.npos; at = text.find(kBtfHeader, at + 1)) {
     const auto words = load<std::array<std::uint32_t, 4>>(constants_, at + 8);
     if (!words) return;
@@ -74,6 +76,8 @@ void Hunt::find_types() {
                                std::uint64_t{string_offset} + string_size);
     const auto bytes = slice(constants_, at, size);
     if (!bytes) continue;
+    if (size > left) return;
+    left -= size;
     auto types = Btf::parse({bytes->begin(), bytes->end()});
     if (!types || !types->member("task_struct.comm") || !types->member("list_head.prev")) continue;
     types_ = *std::move(types);

@@ -48,6 +48,9 @@ std::optional<Ksymtab::Entry> Ksymtab::entry(std::uint64_t offset) const {
 
 std::optional<Ksymtab> Ksymtab::find(ByteView constants, VirtAddr begin, const Kallsyms& symbols) {
   Ksymtab found(constants, begin);
+  // A table that is refused is looked for again from its second entry on: what leads there may be
+  // none of it. In honest memory that happens to short ones only.
+  std::uint64_t left = constants.size() + kFewest;
   for (std::uint64_t at = 0; at + kEntry <= constants.size();) {
     auto each = found.entry(at);
     Table table{at, 0};
@@ -60,8 +63,11 @@ std::optional<Ksymtab> Ksymtab::find(ByteView constants, VirtAddr begin, const K
     if (table.count >= kFewest && found.agrees(table, symbols)) {
       found.tables_.push_back(table);
       at += table.count * kEntry;
-    } else {
+    } else if (table.count <= left) {
+      left -= table.count;
       at += 4;
+    } else {
+      break;
     }
   }
   if (found.tables_.empty()) return std::nullopt;

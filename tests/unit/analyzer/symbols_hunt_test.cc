@@ -131,6 +131,19 @@ TEST_F(HuntTest, TheKernelsTypesAreThoseThatHaveTasks) {
   EXPECT_EQ(found->types()->member("task_struct.comm")->offset, 8u);
 }
 
+TEST_F(HuntTest, HeadersThatEachClaimTheWholeRestAreNotAllFollowed) {
+  for (std::uint64_t at = kConstants + 0x100; at < kConstants + 0x1100; at += 32) {
+    memory_.pages.write(at, as_bytes(std::string_view("\x9f\xeb\x01\x00\x18\x00\x00\x00", 8)));
+    memory_.put(at + 12, std::uint32_t{0x8000});  // bytes of types
+  }
+  fake::BtfBuilder btf;
+  const int word = btf.integer("long", 8);
+  btf.structure("list_head", 16, {{"next", word, 0}, {"prev", word, 8}});
+  btf.structure("task_struct", 16, {{"comm", word, 8}});
+  memory_.pages.write(kConstants + 0x2000, btf.bytes());
+  EXPECT_FALSE(hunt()->types());
+}
+
 TEST_F(HuntTest, TheBannerIsThatOfThisRelease) {
   memory_.put_text(kConstants + 0x300, "Linux version 6.1.0-other (x)");
   memory_.put_text(kConstants + 0x400, "Linux version 6.1.0-test (x)");
