@@ -160,7 +160,8 @@ TEST(Debuginfo, WithoutABuildIdOneKernelIsBelievedAndRemarkedOnButNotOneOfTwo) {
 TEST(Debuginfo, AStrippedKernelAndAFileThatIsNoneAreRefused) {
   const fs::path stripped = fs::path(RIG_DEBUGINFO) / "odd/vmlinux-stripped";
   EXPECT_THAT(error_of(stripped, kBuild).what, HasSubstr("has no DWARF"));
-  EXPECT_THAT(error_of(RIG_TEST_DATA "/oops/README.md", kBuild).what, HasSubstr("is not an ELF file"));
+  EXPECT_THAT(error_of(RIG_TEST_DATA "/oops/README.md", kBuild).what,
+              HasSubstr("is not an ELF file"));
 }
 
 ModuleObject sample() {
