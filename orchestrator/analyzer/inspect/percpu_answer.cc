@@ -170,6 +170,7 @@ Result<Subject> named_subject(const Kernel& kernel, std::string_view word) {
   }
   const auto variable = find_variable(kernel, name);
   auto at = kernel.symbol(name);
+  const bool of_a_module = !at;
   if (!at && variable && variable->module) at = module_variable(kernel, *variable, name);
   if (!at && kernel.modules()) at = kernel.modules()->per_cpu(name);
   if (!at) {
@@ -178,7 +179,7 @@ Result<Subject> named_subject(const Kernel& kernel, std::string_view word) {
   }
   subject.pointer = *at;
   if (!variable) {
-    if (!kernel.nearest_per_cpu(*at)) {
+    if (!of_a_module && !kernel.nearest_per_cpu(*at)) {
       return fail_hint(Blame::kInput, fmt::format("`rd {}` shows it", name),
                        "percpu: '{}' is no per-CPU variable", name);
     }
