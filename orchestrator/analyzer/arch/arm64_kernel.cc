@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "analyzer/arch/arm64_paging.h"
+#include "analyzer/arch/kernel_config.h"
 
 namespace rig::analyzer {
 namespace {
@@ -29,8 +30,17 @@ bool is_on(const Kernel& kernel, VirtAddr task, unsigned cpu) {
 }
 
 std::uint64_t stack_size(const Kernel& kernel, std::uint64_t page_size) {
-  const auto known = kernel.types() ? kernel.types()->size_of("thread_union") : std::nullopt;
-  return known.value_or(std::max(kStackSize, page_size));
+  return task_stack_size(kernel, std::max(kStackSize, page_size));
+}
+
+// KASAN_SHADOW_START and _END for generic KASAN (arch/arm64/include/asm/memory.h, Kconfig): an
+// eighth of the kernel's half, up to its middle.
+bool is_shadow(const Kernel& kernel, VirtAddr address) {
+  const auto built = kernel.info().number("VA_BITS").value_or(0);
+  if (built < 36 || built > 52) return false;
+  const auto bits = std::min<std::int64_t>(built, 48);
+  const VirtAddr end{~0ull << (bits - 1)};
+  return address < end && end - address <= 1ull << (bits - 3) && has_generic_kasan(kernel);
 }
 
 std::uint64_t page_size_of(const Vmcoreinfo& info) {
@@ -228,6 +238,7 @@ Region arm64_region(const Kernel& kernel, unsigned, VirtAddr address) {
   if (lies_in(info, untagged, "VMEMMAP_START", "VMEMMAP_END")) {
     return {"in the array of pages", true};
   }
+  if (is_shadow(kernel, untagged)) return {"in KASAN's shadow memory", true};
   const auto built = info.number("VA_BITS");
   if (info.number("MODULES_VADDR") && built && *built >= 36 && *built <= 52 &&
       untagged < VirtAddr{~0ull << (std::min<std::int64_t>(*built, 48) - 1)}) {

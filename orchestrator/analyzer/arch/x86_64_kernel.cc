@@ -1,17 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "analyzer/arch/x86_64_kernel.h"
 
+#include "analyzer/arch/kernel_config.h"
 #include "analyzer/arch/x86_64_paging.h"
 
 namespace rig::analyzer {
 namespace {
 
-constexpr std::uint64_t kIrqStackSize = 16 << 10;  // without KASAN
-// Documentation/x86/x86_64/mm.rst; these do not move, with 4 or 5 levels.
+// Documentation/x86/x86_64/mm.rst. Where nothing moves the areas (neither CONFIG_RANDOMIZE_MEMORY
+// nor CONFIG_X86_5LEVEL: four levels) they are here, and no variable says so.
+constexpr std::uint64_t kFixedDirectMap = 0xffff'8880'0000'0000;
+constexpr std::uint64_t kFixedVmalloc = 0xffff'c900'0000'0000;
+constexpr std::uint64_t kFixedPageArray = 0xffff'ea00'0000'0000;
+// These do not move, with 4 or 5 levels.
 constexpr std::uint64_t kCpuEntryArea = 0xffff'fe00'0000'0000;
 constexpr std::uint64_t kCpuEntryAreaEnd = 0xffff'fe80'0000'0000;
 constexpr std::uint64_t kKernelImage = 0xffff'ffff'8000'0000;
 constexpr std::uint64_t kFixmap = 0xffff'ffff'ff00'0000;
+constexpr std::uint64_t kShadowEnd = 0xffff'fc00'0000'0000;
 
 // A pointer that each CPU has for itself. In v6.2 to v6.14 some lived in one struct pcpu_hot
 // (e57ef2ed97c1 made it, x86/percpu took it apart again).
@@ -25,6 +31,25 @@ std::optional<VirtAddr> per_cpu_pointer(const Kernel& kernel, unsigned cpu,
   if (!hot) return std::nullopt;
   const auto value = kernel.field(*hot, fmt::format("pcpu_hot.{}", variable));
   return value ? std::optional(VirtAddr{*value}) : std::nullopt;
+}
+
+// Where an area begins: a variable, or a constant of kernels that have no such variable.
+std::optional<std::uint64_t> area_base(const Kernel& kernel, std::string_view variable,
+                                       std::uint64_t fixed) {
+  if (kernel.symbol(variable)) return kernel.variable(variable);
+  // All three come and go with CONFIG_DYNAMIC_MEMORY_LAYOUT. Only the page tables prove that there
+  // is none: the direct map is where the constant says.
+  const auto page = kernel.info().symbol("swapper_pg_dir");
+  const auto physical = page ? kernel.memory().translate(*page) : Read<PhysAddr>(PhysAddr{});
+  if (!page || !physical) return std::nullopt;
+  const auto there = kernel.memory().translate(VirtAddr{kFixedDirectMap} + raw(*physical));
+  return there == *physical ? std::optional(fixed) : std::nullopt;
+}
+
+// KASAN's shadow memory of the kernel's half, with an eighth of its size.
+bool is_shadow(const Kernel& kernel, unsigned paging_levels, std::uint64_t address) {
+  const std::uint64_t begin = paging_levels == 5 ? 0xffdf'0000'0000'0000 : 0xffff'ec00'0000'0000;
+  return address >= begin && address < kShadowEnd && has_generic_kasan(kernel);
 }
 
 }  // namespace
@@ -41,7 +66,7 @@ std::vector<StackRange> x86_64_cpu_stacks(const Kernel& kernel, unsigned cpu) {
   // Points to the topmost word since 951c2a51ae75 (v5.12), to the end before.
   const auto top = per_cpu_pointer(kernel, cpu, "hardirq_stack_ptr");
   if (top && raw(*top) != 0) {
-    const auto size = size_of("irq_stack").value_or(kIrqStackSize);
+    const auto size = size_of("irq_stack").value_or(task_stack_size(kernel, 16 << 10));
     const auto end = align_up(raw(*top), 4096);
     stacks.push_back({fmt::format("IRQ stack of CPU {}", cpu), VirtAddr{end - size}, size});
   }
@@ -80,9 +105,12 @@ std::optional<VirtAddr> x86_64_entry_of(const Kernel&, ByteView stack, VirtAddr,
 
 KernelLayout x86_64_layout(const Kernel& kernel) {
   KernelLayout layout;
-  // Variables, because KASLR moves both areas (CONFIG_RANDOMIZE_MEMORY).
-  if (const auto base = kernel.variable("page_offset_base")) layout.direct_map = VirtAddr{*base};
-  if (const auto base = kernel.variable("vmemmap_base")) layout.page_array = VirtAddr{*base};
+  if (const auto base = area_base(kernel, "page_offset_base", kFixedDirectMap)) {
+    layout.direct_map = VirtAddr{*base};
+  }
+  if (const auto base = area_base(kernel, "vmemmap_base", kFixedPageArray)) {
+    layout.page_array = VirtAddr{*base};
+  }
   return layout;
 }
 
@@ -95,12 +123,13 @@ Region x86_64_region(const Kernel& kernel, unsigned paging_levels, VirtAddr addr
   }
   if (!X86PageTable::canonical(address, paging_levels)) return {"not a canonical address", false};
   if (static_cast<std::int64_t>(value) > 0) return {"a user address, or a number", false};
-  const auto vmalloc = kernel.variable("vmalloc_base");
-  const auto pages = kernel.variable("vmemmap_base");
-  const auto direct = kernel.variable("page_offset_base");
+  const auto vmalloc = area_base(kernel, "vmalloc_base", kFixedVmalloc);
+  const auto pages = area_base(kernel, "vmemmap_base", kFixedPageArray);
+  const auto direct = area_base(kernel, "page_offset_base", kFixedDirectMap);
   if (value >= kFixmap) return {"in the fixmap", true};
   if (value >= kKernelImage) return {"in the kernel's image or modules area", true};
   if (value >= kCpuEntryArea && value < kCpuEntryAreaEnd) return {"in the CPU entry area", true};
+  if (is_shadow(kernel, paging_levels, value)) return {"in KASAN's shadow memory", true};
   if (pages && value >= *pages && value < kCpuEntryArea) return {"in the array of pages", true};
   if (vmalloc && value >= *vmalloc && (!pages || value < *pages)) {
     return {"in the vmalloc area", true};

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "analyzer/arch/kernel_config.h"
+
 namespace rig::analyzer {
 namespace {
 
@@ -200,7 +202,7 @@ std::string SlabReader::doubt(const Slab& slab, std::uint64_t free, bool in_use_
   if (slab.cache.sheaves) {
     return "on no freelist, but this cache also keeps free objects in sheaves";
   }
-  if (kernel_.symbol("kasan_quarantine_put") || kernel_.symbol("quarantine_put")) {
+  if (has_generic_kasan(kernel_)) {
     return "on no freelist, but KASAN may hold it in quarantine";
   }
   // Without a CPU that allocates from it the slab's own count must add up.

@@ -3,6 +3,7 @@
 
 #include <unordered_map>
 
+#include "analyzer/arch/kernel_config.h"
 #include "analyzer/facts/guest_walks.h"
 
 namespace rig::analyzer {
@@ -180,7 +181,7 @@ std::optional<Task> read_task(const Kernel& kernel, const Architecture& arch, Vi
   const auto stack = kernel.field(at, "task_struct.stack");
   if (!pid || !stack || *pid > kMaxPid || *stack % kMinStack != 0) return std::nullopt;
   Task task{at, kernel.text_field(at, "task_struct.comm"), *pid, {}};
-  const auto size = kernel.types()->size_of("thread_union").value_or(arch.task_stack_size);
+  const auto size = task_stack_size(kernel, arch.task_stack_size);
   if (*stack != 0) {
     task.stack = {fmt::format("stack of task {} ({})", *pid, task.comm), VirtAddr{*stack}, size};
   }
