@@ -133,6 +133,15 @@ std::optional<StackRange> aligned_stack(const Kernel& kernel, VirtAddr sp, std::
   return stack;
 }
 
+// The image is mapped as one piece, and its pages nowhere else in the kernel's upper areas.
+bool is_image(const Kernel& kernel, VirtAddr address) {
+  const auto offset = kernel.info().number("kimage_voffset");
+  const auto physical =
+      offset ? kernel.memory().translate(address) : Read<PhysAddr>(PhysAddr{~0ull});
+  return physical &&
+         raw(*physical) + static_cast<std::uint64_t>(offset.value_or(0)) == raw(address);
+}
+
 bool lies_in(const Vmcoreinfo& info, VirtAddr address, std::string_view begin,
              std::string_view end) {
   const auto from = info.number(begin);
@@ -224,9 +233,8 @@ Region arm64_region(const Kernel& kernel, unsigned, VirtAddr address) {
   const VirtAddr untagged{raw(plain) | 0xffull << 56};
   const auto text = kernel.symbol("_stext");
   // Without CONFIG_KALLSYMS_ALL no symbol says where the data end.
-  const auto whole = kernel.symbol("_end");
-  const auto end = whole ? whole : kernel.symbol("_etext");
-  if (text && end && untagged >= *text && untagged < *end) {
+  const auto end = kernel.symbol("_end");
+  if (end ? text && untagged >= *text && untagged < *end : is_image(kernel, untagged)) {
     return {"in the kernel's image", true};
   }
   if (lies_in(info, untagged, "MODULES_VADDR", "MODULES_END")) {

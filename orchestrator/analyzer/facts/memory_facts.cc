@@ -147,7 +147,8 @@ class MemoryReader {
 
   // si_mem_available(), mm/page_alloc.c: what can be had without swapping.
   Pages available(const Pages& free) const {
-    const auto reserve = kernel_.variable("totalreserve_pages");
+    auto reserve = kernel_.variable("totalreserve_pages");
+    if (!reserve) reserve = counters_.reserve();
     const auto active = counters_.get("NR_ACTIVE_FILE");
     const auto inactive = counters_.get("NR_INACTIVE_FILE");
     if (!free || !reserve || !active || !inactive || !slab_reclaimable_) return std::nullopt;

@@ -41,16 +41,18 @@ std::optional<std::vector<SwapFacts>> swap_facts(const PathReader& paths, std::u
   const auto total = kernel.variable("total_swap_pages");
   const auto table = kernel.symbol("swap_info");
   if (count == 0u || (!count && total == 0u)) return areas;
-  if (!count || !table) {
+  if (!table) {
     problems.emplace_back("swap: the table of swap areas was not found");
     return std::nullopt;
   }
-  if (*count > kMaxSwapFiles) {
+  if (count > kMaxSwapFiles) {
     problems.push_back(
         fmt::format("swap: the kernel claims {} areas, it can have {}", *count, kMaxSwapFiles));
   }
-  for (std::uint32_t i = 0; i < std::min(*count, kMaxSwapFiles); ++i) {
+  for (std::uint32_t i = 0; i < std::min(count.value_or(kMaxSwapFiles), kMaxSwapFiles); ++i) {
     const auto at = kernel.memory().load<std::uint64_t>(*table + i * sizeof(std::uint64_t));
+    // Entries are never taken back: without nr_swapfiles the first empty one ends the table.
+    if (!count && at == 0u) break;
     if (!at) {
       problems.push_back(fmt::format("swap: area {} is {}", i, to_string(at.error().why)));
     } else if (auto area = *at != 0 ? read_area(paths, VirtAddr{*at}, page_size) : std::nullopt) {

@@ -123,6 +123,10 @@ void PageCounters::add_zone(VirtAddr zone, unsigned node) {
 void PageCounters::add_node(VirtAddr node, unsigned number) {
   add_counters(node, "pglist_data.vm_stat", "pglist_data.per_cpu_nodestats",
                "per_cpu_nodestat.vm_node_stat_diff", node_sums_);
+  // Since 281e37265f21 (v4.8).
+  if (const auto pages = fields_.value(node, "pglist_data.totalreserve_pages")) {
+    reserve_ = reserve_.value_or(0) + *pages;
+  }
   const auto zones = fields_.member("pglist_data.node_zones");
   if (!zones || !zones->elements || *zones->elements == 0) return;
   const auto size = zones->size / *zones->elements;

@@ -24,6 +24,8 @@ class PageCounters {
   // negative.
   std::optional<std::uint64_t> get(std::string_view item) const;
 
+  // What calculate_totalreserve_pages() keeps back in each node, added up: `totalreserve_pages`.
+  std::optional<std::uint64_t> reserve() const { return reserve_; }
   // Every zone that has memory, with its watermarks.
   const std::vector<ZoneFacts>& zones() const { return zones_; }
   const std::vector<std::string>& problems() const { return problems_; }
@@ -39,6 +41,7 @@ class PageCounters {
   const FieldReader& fields_;
   std::vector<std::uint64_t> cpus_;
   std::vector<std::int64_t> zone_sums_, node_sums_;
+  std::optional<std::uint64_t> reserve_;
   std::vector<ZoneFacts> zones_;
   std::vector<std::string> problems_;
 };

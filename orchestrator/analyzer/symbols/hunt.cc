@@ -38,6 +38,7 @@ constexpr Way kWays[] = {
     {"panic_cpu", "nmi_panic", is_panic_cpu, {}, 0, true, true},
     {"tainted_mask", "get_taint", is_tainted_mask, {}, 0, true},
     {"saved_command_line", "cmdline_proc_show", is_text_pointer, {}, 0, true},
+    {"swap_info", "swp_swap_info", is_swap_table, {}, 0, true},
     {"tk_core", "__ktime_get_real_seconds", is_timekeeper_core, "timekeeper.xtime_sec", 8, true},
 };
 

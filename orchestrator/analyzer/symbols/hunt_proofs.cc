@@ -11,6 +11,7 @@ constexpr unsigned kMaxCaches = 16'384;
 constexpr unsigned kFewestCaches = 8;
 constexpr std::uint64_t kMaxTaint = 1 << 20;  // TAINT_FLAGS_COUNT is 19 (6.1)
 constexpr std::uint64_t kMaxText = 4096;
+constexpr unsigned kMaxSwapAreas = 22;  // the least that MAX_SWAPFILES is
 constexpr std::uint64_t kMaxCacheSize = 16 << 20;
 constexpr std::uint64_t kEarliest = 946'684'800;  // 2000-01-01
 constexpr std::uint64_t kLatest = 4'102'444'800;  // 2100-01-01
@@ -85,6 +86,18 @@ bool is_tainted_mask(const Hunt::Context& context, VirtAddr at) {
 bool is_text_pointer(const Hunt::Context& context, VirtAddr at) {
   const auto text = word(context, at);
   return text && is_printable(context.memory.c_string(VirtAddr{*text}, kMaxText));
+}
+
+bool is_swap_table(const Hunt::Context& context, VirtAddr at) {
+  const auto type = context.types.member("swap_info_struct.type");
+  if (!type) return false;
+  for (unsigned i = 0; i < kMaxSwapAreas; ++i) {
+    const auto area = word(context, at + i * sizeof(std::uint64_t));
+    if (!area) return false;
+    if (*area == 0) return true;
+    if (context.memory.load<std::uint8_t>(VirtAddr{*area} + type->offset) != i) return false;
+  }
+  return true;
 }
 
 bool is_timekeeper_core(const Hunt::Context& context, VirtAddr at) {

@@ -17,6 +17,9 @@ bool is_panic_cpu(const Hunt::Context& context, VirtAddr at);
 bool is_tainted_mask(const Hunt::Context& context, VirtAddr at);
 // `saved_command_line`: points to a printable text.
 bool is_text_pointer(const Hunt::Context& context, VirtAddr at);
+// `swap_info`: pointers to struct swap_info_struct, each of which has its place as its type; the
+// first empty place ends them.
+bool is_swap_table(const Hunt::Context& context, VirtAddr at);
 // `tk_core`: a seqcount, and a struct timekeeper whose clock has a name.
 bool is_timekeeper_core(const Hunt::Context& context, VirtAddr at);
 

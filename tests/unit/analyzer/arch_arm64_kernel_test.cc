@@ -129,6 +129,20 @@ TEST(Arm64Region, EachAreaOfTheAddressSpaceHasItsName) {
   EXPECT_EQ(words(0xdead'0000'0000'0100), "a list poison: the entry was removed from its list");
 }
 
+TEST(Arm64Region, WithoutASymbolForItsEndTheImageIsWhatItsOffsetMaps) {
+  MappedMemory memory;
+  const Vmcoreinfo info(
+      "NUMBER(VA_BITS)=48\nNUMBER(MODULES_VADDR)=0xffff800000000000\n"
+      "NUMBER(VMALLOC_START)=0xffff800008000000\nNUMBER(VMALLOC_END)=0xfffffbfff0000000\n"
+      "NUMBER(kimage_voffset)=0xffffbb85b6800000\nSYMBOL(_stext)=ffffbb85f6a10000\n");
+  const VirtAddr data{0xffff'bb85'f859'46b8}, allocated{0xffff'bb85'f900'0000};
+  memory.pages[data] = PhysAddr{0x41d9'46b8};
+  memory.pages[allocated] = PhysAddr{0x4555'5000};
+  const Kernel kernel(memory, info, {}, {});
+  EXPECT_EQ(arm64_region(kernel, 4, data).words, "in the kernel's image");
+  EXPECT_EQ(arm64_region(kernel, 4, allocated).words, "in the vmalloc area");
+}
+
 TEST(Arm64Region, WithoutAuthenticationAPointerWithHolesIsNoAddress) {
   const fake::FakeVirtMemory memory;
   const Vmcoreinfo info("NUMBER(VA_BITS)=48\nNUMBER(KERNELPACMASK)=0x0\n");

@@ -262,6 +262,20 @@ TEST_F(Files, SwapAreasAreReadAndAbsurdCountsBounded) {
   EXPECT_THAT(problems, ElementsAre(HasSubstr("claims 1000")));
 }
 
+TEST_F(Files, WithoutTheNumberOfSwapAreasTheFirstEmptyPlaceEndsTheirTable) {
+  const VirtAddr area = guest.make("swap_info_struct"), table = guest.room(32 * 8);
+  guest.set(area, "swap_info_struct.flags", 3);
+  guest.memory.put(raw(table), raw(area));
+  guest.memory.put(raw(table) + 8, raw(area));
+  guest.memory.put(raw(table) + 24, raw(area));
+  guest.symbol("swap_info", table);
+  std::vector<std::string> problems;
+  const auto areas = swap_facts(PathReader(guest.kernel()), 4096, problems);
+  ASSERT_TRUE(areas);
+  EXPECT_THAT(*areas, SizeIs(2));
+  EXPECT_THAT(problems, IsEmpty());
+}
+
 TEST_F(Files, WithoutTheTableOfSwapAreasItIsNotKnownWhetherThereAreAny) {
   std::vector<std::string> problems;
   EXPECT_FALSE(swap_facts(PathReader(guest.kernel()), 4096, problems));

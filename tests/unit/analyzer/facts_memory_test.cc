@@ -39,6 +39,7 @@ class Memory : public testing::Test {
                                           {"vm_stat", g.array(g.atomic64, 2)}});
     g.type("pglist_data", {{"node_zones", g.array(zone_type, 2)},
                            {"node_id", g.u32},
+                           {"totalreserve_pages", g.u64},
                            {"per_cpu_nodestats", g.pointer},
                            {"vm_stat", g.array(g.atomic64, 6)}});
     g.type("percpu_counter", {{"count", g.u64}, {"counters", g.pointer}});
@@ -141,6 +142,16 @@ TEST_F(Memory, RowsAddUpAndLeaveOutWhatTheCoreLacks) {
   // Of the page cache and of the slab all but what the low watermark (200) keeps, or the half.
   EXPECT_EQ(row(facts.meminfo, "MemAvailable"), 60'000u + (1000 - 200) + (30 - 15) - 1000);
   EXPECT_THAT(facts.verdict, HasSubstr("no shortage"));
+}
+
+TEST_F(Memory, WhatIsAvailableIsToldByTheNodesWhereNoVariableSaysTheReserve) {
+  zone_stat(0, 60'000);
+  node_stat(0, 400);
+  node_stat(1, 600);
+  node_stat(2, 30);
+  guest.set(node, "pglist_data.totalreserve_pages", 700);
+  const auto facts = memory_facts(guest.kernel(), 4096);
+  EXPECT_EQ(row(facts.meminfo, "MemAvailable"), 60'000u + (1000 - 200) + (30 - 15) - 700);
 }
 
 TEST_F(Memory, LowMemoryWithoutSwapIsSaidInWords) {

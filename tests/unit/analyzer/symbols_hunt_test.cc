@@ -144,6 +144,25 @@ TEST_F(HuntTest, HeadersThatEachClaimTheWholeRestAreNotAllFollowed) {
   EXPECT_FALSE(hunt()->types());
 }
 
+// What looks like a table and is none is looked for again from its next entry on: that may cost no
+// more than reading all constants a few times.
+TEST_F(HuntTest, HowOftenTablesThatAreNoneAreFollowedIsBounded) {
+  const auto found_behind = [&](unsigned count) {
+    memory_.pages.write(kConstants, std::vector<std::byte>(0x1'0000));
+    for (std::uint64_t i = 0; i < count; ++i) {
+      const auto at = kConstants + 0x1004 + i * 12, name = kConstants + 0xc000 + i * 8;
+      memory_.put(at, static_cast<std::int32_t>(kText - at));
+      memory_.put(at + 4, static_cast<std::int32_t>(name - at - 4));
+      memory_.put(at + 8, static_cast<std::int32_t>(kConstants + 8 - at - 8));
+      memory_.put_text(name, fmt::format("a{:04}", i));
+    }
+    exports(kConstants + 0x3004, 0);
+    return hunt()->exported();
+  };
+  EXPECT_EQ(found_behind(300), kFunctions + 1);
+  EXPECT_EQ(found_behind(400), 0u);  // 400 + 399 + ... entries are more than there are bytes
+}
+
 TEST_F(HuntTest, TheBannerIsThatOfThisRelease) {
   memory_.put_text(kConstants + 0x300, "Linux version 6.1.0-other (x)");
   memory_.put_text(kConstants + 0x400, "Linux version 6.1.0-test (x)");
