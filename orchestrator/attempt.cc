@@ -114,11 +114,12 @@ Status Run::start() {
   begin("boot");
   vm::VmConfig config;
   config.arch = cell_.arch;
-  config.memory_bytes = cell_.scenario->guest.memory_bytes;
-  config.cpus = cell_.scenario->guest.cpus;
-  for (const scenario::Disk& disk : cell_.scenario->guest.disks) {
-    config.disk_bytes.push_back(disk.bytes);
-  }
+  const scenario::Guest& guest = cell_.scenario->guest;
+  config.memory_bytes = guest.memory_bytes;
+  config.cpus = guest.cpus;
+  config.disks = guest.disks;
+  config.network = guest.network;
+  config.hardware = guest.hardware_on(cell_.arch);
   config.kernel = payload_.kernel.boot_file;
   config.initramfs = payload_.initramfs;
   config.cmdline = payload_.cmdline;
@@ -156,14 +157,14 @@ Status Run::boot() {
                    "the kernel {} did not boot: {}", payload_.kernel.release, why);
 }
 
-// The drivers that the scenario asked for must be there; the others are told.
+// The drivers that the scenario and its disks ask for must be there; the others are told.
 Status Run::check_drivers(const vm::GuestInfo& guest) {
   const auto plain = [](std::string name) {
     std::replace(name.begin(), name.end(), '-', '_');
     return name;
   };
   for (const std::string& error : guest.module_errors) {
-    for (const std::string& driver : cell_.scenario->guest.drivers) {
+    for (const std::string& driver : payload_.drivers) {
       if (plain(error).find(plain(driver)) != std::string::npos) {
         return fail(Blame::kRig, "the driver {} did not load: {}", driver, error);
       }

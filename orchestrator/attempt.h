@@ -21,8 +21,9 @@ namespace rig {
 struct Payload {
   image::Kernel kernel;
   fs::path initramfs;
-  std::string cmdline;  // whole, as the guest gets it
-  fs::path module;      // .ko to load, or empty
+  std::vector<std::string> drivers;  // of it that must load, beside those of every guest
+  std::string cmdline;               // whole, as the guest gets it
+  fs::path module;                   // .ko to load, or empty
   std::string module_sha256;
   std::string module_params;  // "late_write=1"
   fs::path program;           // static executable to run, or empty

@@ -35,7 +35,9 @@ Result<Payload> prepare(const scenario::Cell& cell, const RunOptions& options, b
 
   RIG_ASSIGN(const fs::path agent, options.layout.agent(cell.arch));
   image::InitramfsSpec initramfs{agent, image::base_drivers(cell.arch)};
-  append(initramfs.drivers, cell.scenario->guest.drivers);
+  payload.drivers = image::device_drivers(cell.scenario->guest);
+  append(payload.drivers, cell.scenario->guest.drivers);
+  append(initramfs.drivers, payload.drivers);
   if (!cell.variant.module.empty()) {
     RIG_ASSIGN(payload.module, image::build_module(payload.kernel, cell.variant.module, fetch));
     RIG_ASSIGN(const auto needed, image::module_depends(payload.module));

@@ -35,6 +35,15 @@ const BaseDrivers kBaseDrivers[] = {
     {Arch::kArm64, {"virtio_pci", "virtio_console", "qemu_fw_cfg", "i6300esb", "virtio_blk"}},
 };
 
+// virtio_blk is among the base drivers; sd_mod comes along with SCSI's.
+struct BusDriver {
+  scenario::DiskBus bus;
+  std::string_view name;
+};
+constexpr BusDriver kBusDrivers[] = {{scenario::DiskBus::kNvme, "nvme"},
+                                     {scenario::DiskBus::kMegasas, "megaraid_sas"},
+                                     {scenario::DiskBus::kScsi, "virtio_scsi"}};
+
 struct FreeContext {
   void operator()(kmod_ctx* context) const { kmod_unref(context); }
 };
@@ -157,6 +166,18 @@ std::vector<std::string> base_drivers(Arch arch) {
     if (drivers.arch == arch) return drivers.names;
   }
   return {};
+}
+
+std::vector<std::string> device_drivers(const scenario::Guest& guest) {
+  std::vector<std::string> names;
+  for (const BusDriver& driver : kBusDrivers) {
+    const auto is_on_it = [&](const scenario::Disk& disk) { return disk.bus == driver.bus; };
+    if (std::any_of(guest.disks.begin(), guest.disks.end(), is_on_it)) {
+      names.emplace_back(driver.name);
+    }
+  }
+  if (guest.network == scenario::Network::kUser) names.emplace_back("virtio_net");
+  return names;
 }
 
 Result<std::vector<fs::path>> load_order(const fs::path& modules,

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/progress.h"
 #include "scenario/kernel_spec.h"
+#include "scenario/scenario.h"
 
 namespace rig::image {
 
@@ -69,5 +70,8 @@ Result<fs::path> build_initramfs(const Kernel& kernel, const InitramfsSpec& spec
 
 // The drivers every guest needs: virtio console and disk, fw_cfg for VMCOREINFO, pvpanic, watchdog.
 std::vector<std::string> base_drivers(Arch arch);
+
+// What its disks and network need beside them.
+std::vector<std::string> device_drivers(const scenario::Guest& guest);
 
 }  // namespace rig::image

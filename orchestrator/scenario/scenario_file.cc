@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "scenario/guest_reader.h"
 #include "scenario/kernel_spec.h"
 #include "scenario/program_file.h"
 #include "scenario/scenario.h"
@@ -15,10 +16,6 @@ namespace rig::scenario {
 
 namespace {
 
-constexpr std::uint64_t kMinMemory = 64u << 20;
-constexpr std::uint64_t kMaxMemory = std::uint64_t{1} << 40;
-constexpr std::uint64_t kMemoryStep = 1u << 20;  // QEMU's -m is told MiB
-constexpr std::size_t kMaxDisks = 16;
 constexpr std::chrono::seconds kAfterStress{20};
 
 // What exists beside `path`, spelled as `written` is: candidates for "did you mean".
@@ -47,8 +44,6 @@ class ScenarioReader {
  private:
   void read_head(MapReader& map);
   void read_arch(const Node& node);
-  void read_guest(const Node& node);
-  void read_disks(const Node& node);
   void read_detectors(const Node* node);
   void read_variants(const Node& node);
   Variant read_variant(const Field& entry);
@@ -76,7 +71,10 @@ Scenario ScenarioReader::read(const Node& root) {
   read_head(map);
   if (const Node* node = map.require("arch")) read_arch(*node);
   if (const Node* node = map.require("kernel")) scenario_.kernel = read_kernel(*node);
-  if (const Node* node = map.find("guest")) read_guest(*node);
+  if (const Node* node = map.find("guest")) {
+    const fs::path bases[] = {options_.root, file_.parent_path()};
+    scenario_.guest = read_guest(*node, bases, problems_);
+  }
   if (const Node* node = map.find("cmdline")) scenario_.cmdline = read_cmdline(*node);
   read_detectors(map.find("detectors"));
   const Node* variants = map.require("variants");
@@ -136,56 +134,6 @@ std::string ScenarioReader::read_kernel(const Node& node) {
   const Status status = name ? check_kernel_name(*name, kernels_) : tl::unexpected(name.error());
   if (!status) problems_.add(node.mark, status.error().message());
   return name.value_or(*written);
-}
-
-void ScenarioReader::read_guest(const Node& node) {
-  MapReader map(node, "'guest'", problems_);
-  if (const Node* memory = map.find("memory")) {
-    const auto bytes = read_bytes(*memory, "'memory'", problems_);
-    if (bytes && (*bytes < kMinMemory || *bytes > kMaxMemory)) {
-      problems_.add(memory->mark,
-                    fmt::format("'memory' must be from 64M to 1024G, found {}", memory->text));
-    } else if (bytes && *bytes % kMemoryStep != 0) {
-      problems_.add(memory->mark, fmt::format("'memory' must be a multiple of 1M, found {}; the "
-                                              "next one is {}M",
-                                              memory->text, *bytes / kMemoryStep + 1));
-    }
-    scenario_.guest.memory_bytes = bytes.value_or(scenario_.guest.memory_bytes);
-  }
-  if (const Node* cpus = map.find("cpus")) {
-    scenario_.guest.cpus =
-        static_cast<unsigned>(read_number(*cpus, "'cpus'", problems_, 1, 255).value_or(1));
-  }
-  if (const Node* disks = map.find("disks")) read_disks(*disks);
-  if (const Node* drivers = map.find("drivers")) {
-    for (const Node& item : read_list(*drivers, "'drivers'", "[sd_mod]", problems_)) {
-      if (auto name = read_name(item, "driver", problems_)) {
-        scenario_.guest.drivers.push_back(std::move(*name));
-      }
-    }
-  }
-  map.finish();
-}
-
-void ScenarioReader::read_disks(const Node& node) {
-  const auto items = read_list(node, "'disks'", "[{size: 64M}]", problems_);
-  if (items.size() > kMaxDisks) {
-    problems_.add(node.mark,
-                  fmt::format("a guest can have {} disks, found {}", kMaxDisks, items.size()));
-  }
-  for (const Node& item : items) {
-    MapReader map(item, "the disk", problems_);
-    if (const Node* size = map.require("size")) {
-      const auto bytes = read_bytes(*size, "'size'", problems_);
-      if (bytes && (*bytes == 0 || *bytes % 512 != 0)) {
-        problems_.add(size->mark, fmt::format("a disk's 'size' must be a multiple of 512 bytes, "
-                                              "found {}",
-                                              size->text));
-      }
-      scenario_.guest.disks.push_back({bytes.value_or(0)});
-    }
-    map.finish();
-  }
 }
 
 std::vector<std::string> ScenarioReader::read_words(const Node& node, std::string_view what,

@@ -21,6 +21,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/progress.h"
+#include "scenario/scenario.h"
 
 namespace rig::vm {
 
@@ -29,7 +30,9 @@ struct VmConfig {
   Arch arch = Arch::kX86_64;
   std::uint64_t memory_bytes = 512u << 20;
   unsigned cpus = 2;
-  std::vector<std::uint64_t> disk_bytes;  // empty virtio disks on temporary sparse files
+  std::vector<scenario::Disk> disks;  // empty ones are temporary sparse files
+  scenario::Network network = scenario::Network::kNone;
+  scenario::Hardware hardware;  // beside the backend's own machine
   fs::path kernel;
   fs::path initramfs;
   std::string cmdline;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vm/qemu/command_line.h"
 
+#include <utility>
+
 #include "base/process.h"
 #include "guest/protocol.h"
 
@@ -30,6 +32,20 @@ class Arguments {
   std::vector<std::string> list_;
 };
 
+// A controller that the disks of a bus share, and what a disk of it is. The controller's own id
+// names its bus.
+struct BusDevices {
+  scenario::DiskBus bus;
+  std::string_view controller;
+  std::string_view disk;
+};
+constexpr BusDevices kBusDevices[] = {
+    {scenario::DiskBus::kVirtio, "", "virtio-blk-pci"},
+    {scenario::DiskBus::kNvme, "", "nvme"},
+    {scenario::DiskBus::kMegasas, "megasas-gen2,id=megasas", "scsi-hd,bus=megasas.0"},
+    {scenario::DiskBus::kScsi, "virtio-scsi-pci,id=scsi", "scsi-hd,bus=scsi.0"},
+};
+
 void add_machine(Arguments& args, const Machine& machine, const VmConfig& config,
                  std::string_view accelerator) {
   args.add("-name", "guest=crashrig,debug-threads=on");
@@ -37,9 +53,9 @@ void add_machine(Arguments& args, const Machine& machine, const VmConfig& config
   args.add("-no-user-config");
   args.add("-display", "none");
   args.add("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
-  args.add("-machine", std::string(machine.type));
+  args.add("-machine", machine_option(machine, config.hardware));
   args.add("-accel", std::string(accelerator));
-  args.add("-cpu", std::string(accelerator == "kvm" ? machine.cpu_kvm : machine.cpu_tcg));
+  args.add("-cpu", cpu_option(machine, config.hardware, accelerator));
   args.add("-smp", fmt::format("{}", config.cpus));
   args.add("-m", fmt::format("{}M", config.memory_bytes >> 20));
   args.add("-kernel", config.kernel.string());
@@ -66,24 +82,59 @@ void add_crash_devices(Arguments& args, const Machine& machine) {
   args.add("-device", "vmcoreinfo");
 }
 
-void add_disks(Arguments& args, const Wiring& wiring) {
-  for (std::size_t i = 0; i < wiring.disks.size(); ++i) {
-    args.add("-drive",
-             fmt::format("if=none,id=disk{},format=raw,cache=unsafe,discard=unmap,file={}", i,
-                         escape(wiring.disks[i])));
-    args.add("-device", fmt::format("virtio-blk-pci,drive=disk{},serial=disk{}", i, i));
+// What is written to an image goes to a copy of QEMU's that has no name (snapshot=on): the image
+// itself is opened to read only.
+std::string drive_option(const scenario::Disk& disk, std::size_t index, const std::string& file) {
+  const bool empty = disk.image.empty();
+  return fmt::format("if=none,id=disk{},format={},cache=unsafe,discard=unmap,{}file={}", index,
+                     empty ? "raw" : disk.format, empty ? "" : "snapshot=on,", escape(file));
+}
+
+void add_disks(Arguments& args, const VmConfig& config, const Wiring& wiring) {
+  for (const BusDevices& devices : kBusDevices) {
+    bool controlled = devices.controller.empty();
+    for (std::size_t i = 0; i < config.disks.size(); ++i) {
+      if (config.disks[i].bus != devices.bus) continue;
+      if (!std::exchange(controlled, true)) args.add("-device", std::string(devices.controller));
+      args.add("-drive", drive_option(config.disks[i], i, wiring.disks[i]));
+      args.add("-device", fmt::format("{},drive=disk{},serial=disk{}", devices.disk, i, i));
+    }
   }
 }
 
+// No option ROM: nothing boots from the network.
+void add_network(Arguments& args, const VmConfig& config) {
+  if (config.network == scenario::Network::kNone) return;
+  args.add("-netdev", "user,id=net0,restrict=on");
+  args.add("-device", "virtio-net-pci,netdev=net0,romfile=");
+}
+
 }  // namespace
+
+std::string cpu_option(const Machine& machine, const scenario::Hardware& hardware,
+                       std::string_view accelerator) {
+  if (!hardware.cpu.empty()) return hardware.cpu;
+  return std::string(accelerator == "kvm" ? machine.cpu_kvm : machine.cpu_tcg);
+}
+
+std::string machine_option(const Machine& machine, const scenario::Hardware& hardware) {
+  std::string option(machine.type);
+  for (const auto& [key, value] : hardware.machine) {
+    option += fmt::format(",{}={}", key, escape(value));
+  }
+  return option;
+}
 
 std::vector<std::string> command_line(const Machine& machine, const VmConfig& config,
                                       std::string_view accelerator, const Wiring& wiring) {
   Arguments args;
   add_machine(args, machine, config, accelerator);
+  // The scenario's own come first: an IOMMU must be there before what it translates for.
+  for (const std::string& device : config.hardware.devices) args.add("-device", device);
   add_wires(args, wiring);
   add_crash_devices(args, machine);
-  add_disks(args, wiring);
+  add_disks(args, config, wiring);
+  add_network(args, config);
   if (wiring.paused) args.add("-S");
   return std::move(args).take();
 }
@@ -96,9 +147,13 @@ std::string command_line_by_hand(const Machine& machine, const VmConfig& config,
                 .disks = {},
                 .paused = false};
   std::string line;
-  for (std::size_t i = 0; i < config.disk_bytes.size(); ++i) {
-    wiring.disks.push_back(fmt::format("disk{}.img", i));
-    line += fmt::format("truncate -s {} {} && ", config.disk_bytes[i], wiring.disks.back());
+  for (const scenario::Disk& disk : config.disks) {
+    if (!disk.image.empty()) {
+      wiring.disks.push_back(disk.image.string());
+      continue;
+    }
+    wiring.disks.push_back(fmt::format("disk{}.img", wiring.disks.size()));
+    line += fmt::format("truncate -s {} {} && ", disk.bytes, wiring.disks.back());
   }
   const Command command{.program = std::string(machine.binary),
                         .args = command_line(machine, config, accelerator, wiring),

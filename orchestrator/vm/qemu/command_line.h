@@ -16,9 +16,14 @@ struct Wiring {
   std::string monitor;  // "socket,fd=5"
   std::string console;
   std::string agent;
-  std::vector<std::string> disks;  // one per VmConfig::disk_bytes: a raw image
+  std::vector<std::string> disks;  // one per VmConfig::disks: its file
   bool paused = true;              // wait for the monitor's "cont"
 };
+
+// The values of -cpu and -machine.
+std::string cpu_option(const Machine& machine, const scenario::Hardware& hardware,
+                       std::string_view accelerator);
+std::string machine_option(const Machine& machine, const scenario::Hardware& hardware);
 
 // The arguments, without the program.
 std::vector<std::string> command_line(const Machine& machine, const VmConfig& config,

@@ -117,8 +117,12 @@ Status QemuVm::launch(const Machine& machine, const fs::path& program) {
                 .disks = {}};
   std::vector<int> inherit{monitor.second.get(), console.second.get(), agent.second.get()};
   std::vector<UniqueFd> disks;
-  for (const std::uint64_t size : config_.disk_bytes) {
-    RIG_ASSIGN(UniqueFd disk, create_disk(size));
+  for (const scenario::Disk& each : config_.disks) {
+    if (!each.image.empty()) {
+      wiring.disks.push_back(each.image.string());
+      continue;
+    }
+    RIG_ASSIGN(UniqueFd disk, create_disk(each.bytes));
     inherit.push_back(disk.get());
     // QEMU opens a disk read-only first and again to write, which an -add-fd set serves only with
     // two descriptors.

@@ -58,6 +58,43 @@ TEST(ScenarioFile, EveryKeyReachesTheScenario) {
   EXPECT_EQ(s.timeouts.crash, std::chrono::seconds(40));
 }
 
+TEST(ScenarioFile, EveryKeyOfTheGuestReachesTheScenario) {
+  const auto s = load(kHead + kVariants + kExpect +
+                      "guest:\n"
+                      "  disks: [{size: 1M, bus: nvme}, {image: images/raw.img, bus: megasas},\n"
+                      "          {image: images/small.qcow2}, {image: images/small.qcow2,\n"
+                      "           format: raw, bus: scsi}]\n"
+                      "  network: user\n"
+                      "  cpu: max\n"
+                      "  machine: {hpet: off, smm: off}\n"
+                      "  devices: [edu]\n"
+                      "  x86_64: {cpu: \"max,+x2apic\", machine: {smm: on}, devices: "
+                      "[\"intel-iommu,intremap=on\"]}\n");
+  ASSERT_TRUE(s) << s.error().message();
+  const Guest& guest = s->guest;
+  ASSERT_EQ(guest.disks.size(), 4u);
+  EXPECT_EQ(guest.disks[0].bytes, 1u << 20);
+  EXPECT_EQ(guest.disks[0].bus, DiskBus::kNvme);
+  EXPECT_EQ(guest.disks[1].image, kRoot / "images/raw.img");
+  EXPECT_EQ(guest.disks[1].format, "raw");
+  EXPECT_EQ(guest.disks[1].bus, DiskBus::kMegasas);
+  EXPECT_EQ(guest.disks[2].format, "qcow2");
+  EXPECT_EQ(guest.disks[2].bus, DiskBus::kVirtio);
+  EXPECT_EQ(guest.disks[3].format, "raw");
+  EXPECT_EQ(guest.disks[3].bus, DiskBus::kScsi);
+  EXPECT_EQ(guest.network, Network::kUser);
+
+  using Options = std::vector<std::pair<std::string, std::string>>;
+  const Hardware x86 = guest.hardware_on(Arch::kX86_64);
+  EXPECT_EQ(x86.cpu, "max,+x2apic");
+  EXPECT_EQ(x86.machine, (Options{{"hpet", "off"}, {"smm", "on"}}));
+  EXPECT_EQ(x86.devices, (std::vector<std::string>{"edu", "intel-iommu,intremap=on"}));
+  const Hardware arm64 = guest.hardware_on(Arch::kArm64);
+  EXPECT_EQ(arm64.cpu, "max");
+  EXPECT_EQ(arm64.machine, (Options{{"hpet", "off"}, {"smm", "off"}}));
+  EXPECT_EQ(arm64.devices, std::vector<std::string>{"edu"});
+}
+
 TEST(ScenarioFile, EveryPredicateReachesTheExpectation) {
   const auto loaded = load_scenario(kRoot / "scenarios/good.yaml", {.root = kRoot});
   ASSERT_TRUE(loaded) << loaded.error().message();

@@ -104,7 +104,7 @@ TEST_P(BackendTest, FormatThatIsNotThereIsAnErrorWithAWayOut) {
 
 TEST_P(BackendTest, DiskIsThereAndLeavesNoFile) {
   VmConfig with_disk = config(TinyEnd::kSpin);
-  with_disk.disk_bytes = {std::uint64_t{1} << 30, 16 << 20};
+  with_disk.disks = {{.bytes = std::uint64_t{1} << 30}, {.bytes = 16 << 20}};
   const auto temporary = TempDir::create("real-qemu-tmp");
   ::setenv("TMPDIR", temporary->path().c_str(), 1);
   const auto vm = start(with_disk);

@@ -17,7 +17,7 @@ VmConfig config() {
   config.kernel = "/k/vmlinux";
   config.initramfs = "/k/initramfs.cpio";
   config.cmdline = "console=ttyS0 panic=-1 oops=panic";
-  config.disk_bytes = {64 << 20};
+  config.disks = {{.bytes = 64 << 20}};
   return config;
 }
 
@@ -96,6 +96,41 @@ TEST(CommandLine, CommaInADiskPathDoesNotEndIt) {
   odd.disks = {"/tmp/a,b.img"};
   const auto args = command_line(x86(), config(), "tcg", odd);
   EXPECT_THAT(args, testing::Contains(HasSubstr("file=/tmp/a,,b.img")));
+}
+
+TEST(CommandLine, EveryDeviceOfTheScenarioIsInTheGoldenText) {
+  using scenario::DiskBus;
+  VmConfig all = config();
+  all.cpus = 8;
+  all.disks = {{.bytes = 64 << 20},
+               {.image = "/i/base.qcow2", .format = "qcow2", .bus = DiskBus::kNvme},
+               {.bytes = 32 << 20, .bus = DiskBus::kMegasas},
+               {.image = "/i/data,1.img", .format = "raw", .bus = DiskBus::kScsi},
+               {.bytes = 16 << 20, .bus = DiskBus::kScsi}};
+  all.network = scenario::Network::kUser;
+  all.hardware = {.cpu = "max,la57=off",
+                  .machine = {{"kernel-irqchip", "split"}, {"hpet", "off"}},
+                  .devices = {"intel-iommu,intremap=on", "edu"}};
+  Wiring wires = wiring();
+  wires.disks = {"/proc/self/fd/8", "/i/base.qcow2", "/proc/self/fd/9", "/i/data,1.img",
+                 "/proc/self/fd/10"};
+  expect_golden("x86_64-all-devices.args", command_line(x86(), all, "tcg", wires));
+}
+
+TEST(CommandLine, WithoutANetworkThereIsNoNic) {
+  for (const std::string& arg : command_line(x86(), config(), "tcg", wiring())) {
+    EXPECT_THAT(arg,
+                testing::Not(testing::AnyOf(HasSubstr("virtio-net"), "-netdev", "-nic", "-net")));
+  }
+}
+
+TEST(CommandLine, ByHandMakesEmptyDisksButNoImages) {
+  VmConfig two = config();
+  two.disks.push_back({.image = "/i/base.qcow2", .format = "qcow2"});
+  const std::string line = command_line_by_hand(x86(), two, "tcg");
+  EXPECT_THAT(line, HasSubstr("truncate -s 67108864 disk0.img && qemu-system"));
+  EXPECT_THAT(line, HasSubstr("format=qcow2,cache=unsafe,discard=unmap,snapshot=on,"
+                              "file=/i/base.qcow2"));
 }
 
 TEST(Machine, EveryArchitectureHasARowOfItsOwn) {

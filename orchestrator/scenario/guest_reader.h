@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// The `guest:` part of a scenario: the machine. What of it QEMU has is checked by the vm room,
+// which can ask; here it is read, and what is certainly wrong is told with its place in the file.
+#pragma once
+
+#include <span>
+
+#include "scenario/scenario.h"
+#include "scenario/schema_reader.h"
+
+namespace rig::scenario {
+
+// `bases`: where the relative path of a disk image may start, in this order.
+Guest read_guest(const Node& node, std::span<const fs::path> bases, Problems& problems);
+
+}  // namespace rig::scenario
