@@ -37,8 +37,20 @@ std::vector<std::string> Cell::cmdline() const {
   return all;
 }
 
+namespace {
+
+// "debian-6.1@6.1.0-47" is a build of "debian-6.1", and so is what another debian-6.1.yaml says.
+std::string base_name(const std::string& kernel) {
+  return kernel_name(parse_kernel_reference(kernel).name);
+}
+
+}  // namespace
+
 Expectation Cell::expectation() const {
-  if (!variant.survives) return detector.expect;
+  if (!variant.survives) {
+    const auto special = detector.expect_on.find(base_name(kernel));
+    return special == detector.expect_on.end() ? detector.expect : special->second;
+  }
   Expectation expectation;
   expectation.survive = true;
   return expectation;
@@ -65,21 +77,17 @@ Status check_selected(std::string_view what, const std::vector<std::string>& sel
   return {};
 }
 
-// "debian-6.1@6.1.0-47" is a build of "debian-6.1", and so is what another debian-6.1.yaml says.
-std::string base_name(const std::string& kernel) {
-  return kernel_name(parse_kernel_reference(kernel).name);
-}
-
 const std::string& kernel_of(const Scenario& scenario, const Detector& detector) {
   return detector.kernel ? *detector.kernel : scenario.kernel;
 }
 
 // Does a detector run on a kernel that the user asked for? Always on another build of its own
 // kernel. A detector that names its kernel needs it (KASAN is compiled in); the others take any
-// kernel that is not such a detector's.
+// kernel that is not such a detector's, and those that they say what to expect on.
 bool runs_on(const Scenario& scenario, const Detector& detector, const std::string& kernel) {
   if (base_name(kernel) == base_name(kernel_of(scenario, detector))) return true;
   if (detector.kernel) return false;
+  if (detector.expect_on.contains(base_name(kernel))) return true;
   return std::none_of(scenario.detectors.begin(), scenario.detectors.end(), [&](const Detector& d) {
     return d.kernel && base_name(*d.kernel) == base_name(kernel);
   });

@@ -103,6 +103,8 @@ struct Detector {
   std::optional<std::string> kernel;  // overrides the scenario's
   std::vector<std::string> cmdline;   // added to the scenario's
   Expectation expect;                 // of the variants that do not survive
+  // Instead of `expect` on these kernels, by name without the ABI: "debian-6.1-kasan".
+  std::map<std::string, Expectation> expect_on = {};
 };
 
 struct Stress {

@@ -303,19 +303,22 @@ void ScenarioReader::read_expectations(const Node* node, Mark place) {
     if (crashes) problems_.add(place, "the scenario has no 'expect', but a variant must crash");
     return;
   }
+  const std::vector<std::string> kernels = kernel_names(kernels_);
   std::vector<std::string> expected;
   for (const Field& entry : read_named(*node, "'expect'", problems_)) {
-    const auto expectation =
-        read_expectation(entry.value, entry.key, options_.report_kinds, problems_);
     const auto at = std::find(names.begin(), names.end(), entry.key);
-    if (at == names.end()) {
+    Detector unknown{.name = entry.key, .kernel = {}, .cmdline = {}, .expect = {}};
+    const bool known = at != names.end();
+    Detector& detector =
+        known ? scenario_.detectors[static_cast<std::size_t>(at - names.begin())] : unknown;
+    read_expectation(entry.value, {options_.report_kinds, kernels}, detector, problems_);
+    if (!known) {
       if (names.empty()) continue;  // told already
       problems_.add(entry.mark, fmt::format("unknown detector {} in 'expect'{}", shown(entry.key),
                                             suggest(entry.key, names)));
       continue;
     }
     expected.push_back(entry.key);
-    scenario_.detectors[static_cast<std::size_t>(at - names.begin())].expect = expectation;
   }
   for (const std::string& name : names) {
     if (!crashes || std::find(expected.begin(), expected.end(), name) != expected.end()) continue;

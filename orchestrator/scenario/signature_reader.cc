@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/text.h"
 #include "scenario/cache_name.h"
 #include "scenario/units.h"
 
@@ -97,23 +98,54 @@ ObjectPredicate read_object(const Node& node, Problems& problems) {
   return object;
 }
 
+void read_predicates(MapReader& map, std::span<const std::string> report_kinds,
+                     Expectation& expectation, Problems& problems) {
+  if (const Node* report = map.find("report")) {
+    expectation.report = read_report(*report, report_kinds, problems);
+  }
+  if (const Node* object = map.find("object")) expectation.object = read_object(*object, problems);
+}
+
+// `on:`, kernel -> what is expected there instead.
+void read_other_kernels(const Node& node, const ExpectationNames& names, Detector& detector,
+                        Problems& problems) {
+  for (const Field& entry : read_named(node, "'on'", problems)) {
+    if (!names.kernels.empty() &&
+        std::find(names.kernels.begin(), names.kernels.end(), entry.key) == names.kernels.end()) {
+      problems.add(entry.mark,
+                   fmt::format("unknown kernel {} in 'on'{}", shown(entry.key),
+                               suggest(entry.key, {names.kernels.begin(), names.kernels.end()})));
+    }
+    MapReader map(entry.value,
+                  fmt::format("the expectation of detector '{}' on {}", detector.name, entry.key),
+                  problems);
+    Expectation expectation;
+    read_predicates(map, names.report_kinds, expectation, problems);
+    map.finish();
+    if (entry.value.kind != Node::Kind::kScalar && entry.value.entries.empty()) {
+      problems.add(entry.mark, fmt::format("nothing is expected on {}: give a 'report' or an "
+                                           "'object'",
+                                           shown(entry.key)));
+    }
+    detector.expect_on.emplace(entry.key, std::move(expectation));
+  }
+}
+
 }  // namespace
 
-Expectation read_expectation(const Node& node, const std::string& detector,
-                             std::span<const std::string> report_kinds, Problems& problems) {
-  Expectation expectation;
-  MapReader map(node, fmt::format("the expectation of detector '{}'", detector), problems);
-  const Node* report = map.find("report");
-  const Node* object = map.find("object");
-  if (report != nullptr) expectation.report = read_report(*report, report_kinds, problems);
-  if (object != nullptr) expectation.object = read_object(*object, problems);
+void read_expectation(const Node& node, const ExpectationNames& names, Detector& detector,
+                      Problems& problems) {
+  MapReader map(node, fmt::format("the expectation of detector '{}'", detector.name), problems);
+  read_predicates(map, names.report_kinds, detector.expect, problems);
+  if (const Node* on = map.find("on")) read_other_kernels(*on, names, detector, problems);
   map.finish();
-  if (node.kind != Node::Kind::kScalar && node.entries.empty()) {
-    problems.add(
-        node.mark,
-        fmt::format("detector '{}' expects nothing: give a 'report' or an 'object'", detector));
+  const bool says_nothing = std::all_of(node.entries.begin(), node.entries.end(),
+                                        [](const Field& each) { return each.key == "on"; });
+  if (node.kind != Node::Kind::kScalar && says_nothing) {
+    problems.add(node.mark,
+                 fmt::format("detector '{}' expects nothing: give a 'report' or an 'object'",
+                             detector.name));
   }
-  return expectation;
 }
 
 }  // namespace rig::scenario

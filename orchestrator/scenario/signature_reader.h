@@ -10,8 +10,14 @@
 
 namespace rig::scenario {
 
-// One detector's expectation. `report_kinds`: the valid kinds; empty: any.
-Expectation read_expectation(const Node& node, const std::string& detector,
-                             std::span<const std::string> report_kinds, Problems& problems);
+// What read_expectation() holds the names against.
+struct ExpectationNames {
+  std::span<const std::string> report_kinds;  // empty: any
+  std::span<const std::string> kernels;       // that there are descriptions of; empty: any
+};
+
+// One entry of `expect:`, for the detector of that name: `expect` and `expect_on`.
+void read_expectation(const Node& node, const ExpectationNames& names, Detector& detector,
+                      Problems& problems);
 
 }  // namespace rig::scenario

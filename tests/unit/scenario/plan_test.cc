@@ -76,6 +76,25 @@ TEST(Plan, UnknownNamesAreRefusedWithTheNearest) {
             "scenario 'late' has no variant 'broken'; valid: faulty, fixed");
 }
 
+// What is a crash on one kernel is a report of KASAN on another.
+TEST(Plan, DetectorRunsOnAKernelThatItHasAnExpectationFor) {
+  const auto scenario = sample();
+  Expectation expect;
+  expect.report.emplace();
+  expect.report->kind = "kasan-use-after-free";
+  scenario->detectors[0].expect_on["debian-6.1-kasan"] = expect;
+  const auto cells = plan(scenario, {.arch = {"arm64"},
+                                     .kernel = {"debian-6.1@6.1.0-47", "debian-6.1-kasan"},
+                                     .detector = {"none"}});
+  ASSERT_TRUE(cells) << cells.error().message();
+  ASSERT_EQ(cells->size(), 4u);
+  EXPECT_EQ(cells->at(0).expectation().report->kind, "null-deref");
+  EXPECT_TRUE(cells->at(1).expectation().survive);
+  EXPECT_EQ(cells->at(2).name(), "late/arm64/debian-6.1-kasan/none/faulty");
+  EXPECT_EQ(cells->at(2).expectation().report->kind, "kasan-use-after-free");
+  EXPECT_TRUE(cells->at(3).expectation().survive);
+}
+
 TEST(Plan, SelectedKernelReplacesTheScenarios) {
   EXPECT_EQ(names({.arch = {"x86_64"}, .kernel = {"debian-6.6"}, .variant = {"fixed"}}),
             Names{"late/x86_64/debian-6.6/none/fixed"});
