@@ -15,6 +15,7 @@ constexpr Verb kVerbs[] = {
     {"run", "run scenarios and judge what happened", declare_run},
     {"analyze", "explain one vmcore, without debuginfo", declare_analyze},
     {"inspect", "ask one vmcore questions: bt, ps, log, struct, rd ...", declare_inspect},
+    {"kernels", "the kernels that guests boot: list, fetch, build, prune", declare_kernels},
 };
 
 int exit_code(const Error& error) {

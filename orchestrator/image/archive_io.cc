@@ -68,18 +68,21 @@ la_ssize_t read_from_outer(archive*, void* outer, const void** block) {
   return code < ARCHIVE_WARN ? -1 : static_cast<la_ssize_t>(size);
 }
 
-class DebUnpacker {
+// Of a package its data, of a tar file itself.
+enum class Container { kDeb, kTar };
+
+class Unpacker {
  public:
-  DebUnpacker(fs::path deb, fs::path root, const UnpackOptions& options)
-      : deb_(std::move(deb)), root_(std::move(root)), options_(options) {}
+  Unpacker(fs::path file, fs::path root, const UnpackOptions& options, Container container)
+      : file_(std::move(file)), root_(std::move(root)), options_(options), container_(container) {}
 
   Status run() {
     std::error_code error;
     // libarchive refuses to write through symlinks: the way to the root itself must have none.
     root_ = fs::canonical(root_, error);
     if (error) return fail(Blame::kRig, "no folder {}: {}", root_.string(), error.message());
-    size_ = std::max<std::uintmax_t>(1, fs::file_size(deb_, error));
-    RIG_TRY(open_data());
+    size_ = std::max<std::uintmax_t>(1, fs::file_size(file_, error));
+    RIG_TRY(container_ == Container::kDeb ? open_data() : open_tar());
     archive_write_disk_set_options(
         disk_.get(), ARCHIVE_EXTRACT_PERM | ARCHIVE_EXTRACT_TIME | ARCHIVE_EXTRACT_SECURE_SYMLINKS);
     for (;;) {
@@ -95,18 +98,26 @@ class DebUnpacker {
 
  private:
   Status damaged(archive* reader) const {
-    return fail(Blame::kRig, "{}: damaged package: {}", deb_.string(), reason(reader));
+    return fail(Blame::kRig, "{}: damaged {}: {}", file_.string(),
+                container_ == Container::kDeb ? "package" : "archive", reason(reader));
+  }
+
+  Status open_tar() {
+    archive_read_support_filter_all(data_.get());
+    archive_read_support_format_tar(data_.get());
+    if (archive_read_open_filename(data_.get(), file_.c_str(), 1 << 16) == ARCHIVE_OK) return {};
+    return damaged(data_.get());
   }
 
   Status open_data() {
     archive_read_support_format_ar(outer_.get());
-    if (archive_read_open_filename(outer_.get(), deb_.c_str(), 1 << 16) != ARCHIVE_OK) {
+    if (archive_read_open_filename(outer_.get(), file_.c_str(), 1 << 16) != ARCHIVE_OK) {
       return damaged(outer_.get());
     }
     for (;;) {
       archive_entry* entry = nullptr;
       const int code = archive_read_next_header(outer_.get(), &entry);
-      if (code == ARCHIVE_EOF) return fail(Blame::kRig, "{}: has no data.tar", deb_.string());
+      if (code == ARCHIVE_EOF) return fail(Blame::kRig, "{}: has no data.tar", file_.string());
       if (code < ARCHIVE_WARN) return damaged(outer_.get());
       const char* name = archive_entry_pathname(entry);
       if (name != nullptr && std::string_view(name).starts_with("data.tar")) break;
@@ -165,24 +176,26 @@ class DebUnpacker {
 
   Status cannot_write() const {
     return fail_hint(Blame::kRig, "is there space left in the cache's folder?",
-                     "cannot unpack {} into {}: {}", deb_.filename().string(), root_.string(),
+                     "cannot unpack {} into {}: {}", file_.filename().string(), root_.string(),
                      reason(disk_.get()));
   }
   Status leaves_root(const char* path) const {
-    return fail(Blame::kRig, "{}: refused, a path leaves the package: {}", deb_.string(),
+    return fail(Blame::kRig, "{}: refused, a path leaves the package: {}", file_.string(),
                 path != nullptr ? path : "(none)");
   }
 
   void tell_progress() {
     if (!options_.on_progress || Clock::now() < next_progress_) return;
     next_progress_ = Clock::now() + std::chrono::milliseconds(200);
-    const auto read = static_cast<double>(archive_filter_bytes(outer_.get(), -1));
+    archive* file = container_ == Container::kDeb ? outer_.get() : data_.get();
+    const auto read = static_cast<double>(archive_filter_bytes(file, -1));
     options_.on_progress(std::min(1.0, read / static_cast<double>(size_)));
   }
 
-  fs::path deb_;
+  fs::path file_;
   fs::path root_;
   const UnpackOptions& options_;
+  Container container_;
   std::uintmax_t size_ = 1;
   Clock::time_point next_progress_ = Clock::now();
   Reader outer_{archive_read_new()};
@@ -193,7 +206,11 @@ class DebUnpacker {
 }  // namespace
 
 Status unpack_deb(const fs::path& deb, const fs::path& root, const UnpackOptions& options) {
-  return DebUnpacker(deb, root, options).run();
+  return Unpacker(deb, root, options, Container::kDeb).run();
+}
+
+Status unpack_tar(const fs::path& tar, const fs::path& root, const UnpackOptions& options) {
+  return Unpacker(tar, root, options, Container::kTar).run();
 }
 
 Status decompress(ByteView bytes, const ByteSink& sink, std::uint64_t limit) {

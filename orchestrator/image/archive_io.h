@@ -29,6 +29,9 @@ struct UnpackOptions {
 // relative to `root`, so that the tree works wherever it is moved to.
 Status unpack_deb(const fs::path& deb, const fs::path& root, const UnpackOptions& options);
 
+// The same of a tar file, compressed or not.
+Status unpack_tar(const fs::path& tar, const fs::path& root, const UnpackOptions& options);
+
 // Decompresses xz, zstd, gzip, lz4, lzma or bzip2, whichever it is; plain bytes come out as they
 // are. `sink` gets the parts in order. More than `limit` bytes are an error.
 using ByteSink = std::function<Status(ByteView part)>;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -21,14 +22,16 @@ namespace rig::image {
 struct Kernel {
   std::string name;  // of its description: "debian-6.1"
   Arch arch = Arch::kX86_64;
-  std::string release;   // uname -r: "6.1.0-56-amd64"
-  std::string package;   // "linux-image-6.1.0-56-amd64"
-  std::string version;   // of the package: "6.1.192-2"
-  fs::path boot_file;    // what QEMU's -kernel takes, by the description's entry
-  fs::path vmlinuz;      // the distribution's own image
-  fs::path modules;      // …/lib/modules/RELEASE
-  fs::path build;        // the headers' folder that external modules build against
-  std::string compiler;  // what it was built with, and modules have to be: "gcc-12"
+  std::string release;      // uname -r: "6.1.0-56-amd64"
+  std::string package;      // "linux-image-6.1.0-56-amd64", "linux-source-6.1", "linux.git", "tree"
+  std::string version;      // of the package: "6.1.192-2"; of what is built here, by its content
+  fs::path boot_file;       // what QEMU's -kernel takes, by the description's entry
+  fs::path vmlinuz;         // the distribution's own image
+  fs::path modules;         // …/lib/modules/RELEASE
+  fs::path build;           // the headers' folder that external modules build against
+  std::string compiler;     // what it was built with, and modules have to be: "gcc-12"
+  fs::path debuginfo = {};  // vmlinux with DWARF, where it was built here; else empty
+  std::shared_ptr<void> in_use = {};  // while it lives, nobody prunes the cache below it
 };
 
 struct FetchOptions {
@@ -40,9 +43,10 @@ struct FetchOptions {
   std::function<void(std::string_view text)> warn = {};  // empty: spdlog's default logger
 };
 
-// Resolves, downloads (apt-get download), unpacks and caches. Quick when it is cached already:
-// nothing is asked of the archive then, unless `refresh` or apt's own lists have changed since "the
-// newest" was resolved. What cannot be had anew goes on with the cached kernel, and says so.
+// Has the description's provider fetch or build the kernel, and caches it. Quick when it is cached
+// already: nothing is asked of the archive then, unless `refresh` or apt's own lists have changed
+// since "the newest" was resolved. What cannot be had anew goes on with the cached kernel, and says
+// so. A kernel that does not build is Blame::kInput and quotes the compiler.
 Result<Kernel> fetch_kernel(const scenario::KernelSpec& spec, Arch arch,
                             const FetchOptions& options);
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "image/fetch_kernel.h"
 
-#include <spdlog/spdlog.h>
-
+#include "image/describe_kernel.h"
 #include "image/guarded.h"
 #include "image/kernel_cache.h"
 #include "image/kernel_resolve.h"
@@ -38,9 +37,7 @@ class Fetch {
   }
 
  private:
-  void warn(const std::string& text) const {
-    options_.warn ? options_.warn(text) : spdlog::warn("{}", text);
-  }
+  void warn(const std::string& text) const { image::warn(options_, text); }
 
   // A pinned ABI stays what it is. The newest does as long as apt's lists are the same.
   bool is_current(const Resolution& known) const {
@@ -96,28 +93,7 @@ class Fetch {
   }
 
   Kernel describe(const Manifest& manifest) const {
-    const fs::path folder = cache_.kernel_folder(manifest.kernel);
-    Kernel kernel;
-    kernel.name = spec_.name;
-    kernel.arch = arch_;
-    kernel.release = manifest.release;
-    kernel.package = manifest.kernel.package;
-    kernel.version = manifest.kernel.version;
-    kernel.compiler = manifest.compiler;
-    kernel.vmlinuz = folder / manifest.vmlinuz;
-    kernel.modules = folder / manifest.modules;
-    kernel.build = folder / manifest.build;
-    kernel.boot_file = kernel.vmlinuz;
-    if (arch_ != Arch::kX86_64 || spec_.entry != scenario::Entry::kVmlinux) return kernel;
-    if (manifest.pvh) {
-      kernel.boot_file = folder / manifest.vmlinux;
-    } else {
-      warn(
-          fmt::format("{}: {} cannot be entered as vmlinux (built without CONFIG_PVH): vmlinuz it "
-                      "is",
-                      spec_.name, kernel.package));
-    }
-    return kernel;
+    return describe_kernel(cache_.kernel_folder(manifest.kernel), manifest, spec_, arch_, options_);
   }
 
   AptArchive archive_;
@@ -138,7 +114,7 @@ Result<Kernel> fetch_kernel_from(const AptArchive& archive, const scenario::Kern
   return guarded([&] { return Fetch(archive, std::move(cache), spec, arch, options).run(); });
 }
 
-Result<Kernel> fetch_kernel(const scenario::KernelSpec& spec, Arch arch,
+Result<Kernel> fetch_debian(const scenario::KernelSpec& spec, Arch arch,
                             const FetchOptions& options) {
   RIG_ASSIGN(AptArchive::Setup setup, AptArchive::setup_for(arch));
   return fetch_kernel_from(AptArchive(std::move(setup)), spec, arch, options);

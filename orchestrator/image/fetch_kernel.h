@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// fetch_kernel() with the archive given by the caller: tests bring their own.
+// The provider `debian`: packages of its archive. Tests bring an archive of their own.
 #pragma once
 
 #include "image/apt_archive.h"
@@ -9,5 +9,8 @@ namespace rig::image {
 
 Result<Kernel> fetch_kernel_from(const AptArchive& archive, const scenario::KernelSpec& spec,
                                  Arch arch, const FetchOptions& options);
+
+Result<Kernel> fetch_debian(const scenario::KernelSpec& spec, Arch arch,
+                            const FetchOptions& options);
 
 }  // namespace rig::image

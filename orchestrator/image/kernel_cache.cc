@@ -36,6 +36,11 @@ Status write_object(const fs::path& path, const json::object& object) {
   return write_file_atomically(path, json::serialize(object) + "\n");
 }
 
+double seconds_of(const json::object& object, const char* key) {
+  const json::value* value = object.if_contains(key);
+  return value != nullptr && value->is_number() ? value->to_number<double>() : 0;
+}
+
 std::string now() {
   const auto time = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
   std::tm parts{};
@@ -74,7 +79,11 @@ std::optional<Manifest> KernelCache::find(const PackageVersion& kernel) const {
                  pvh != nullptr && pvh->is_bool() && pvh->get_bool(),
                  text_of(*object, "modules"),
                  text_of(*object, "build"),
-                 text_of(*object, "compiler")};
+                 text_of(*object, "compiler"),
+                 text_of(*object, "debuginfo"),
+                 static_cast<std::uint64_t>(number_of(*object, "objects")),
+                 seconds_of(*object, "seconds"),
+                 seconds_of(*object, "cpu_seconds")};
   std::error_code ignored;
   const bool whole =
       found.kernel == kernel && !found.vmlinuz.empty() &&
@@ -113,6 +122,10 @@ Status write_manifest(const fs::path& kernel_folder, const Manifest& manifest) {
                                                       {"modules", manifest.modules.string()},
                                                       {"build", manifest.build.string()},
                                                       {"compiler", manifest.compiler},
+                                                      {"debuginfo", manifest.debuginfo.string()},
+                                                      {"objects", manifest.objects},
+                                                      {"seconds", manifest.seconds},
+                                                      {"cpu_seconds", manifest.cpu_seconds},
                                                       {"unpacked", now()}});
 }
 

@@ -33,6 +33,10 @@ struct Manifest {
   fs::path modules;      // "lib/modules/6.1.0-56-amd64"
   fs::path build;        // "usr/src/linux-headers-6.1.0-56-amd64"
   std::string compiler;  // what the kernel was built with: "gcc-12"
+  // Of kernels that were built here:
+  fs::path debuginfo = {};    // vmlinux with all of DWARF, its sections compressed
+  std::uint64_t objects = 0;  // files that were compiled
+  double seconds = 0, cpu_seconds = 0;
 };
 
 // What a request resolved to, and when the archive's lists were as they were then.

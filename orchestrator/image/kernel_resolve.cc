@@ -79,6 +79,21 @@ Result<std::optional<Candidate>> find_newest(const scenario::KernelSpec& spec, A
   return newest;
 }
 
+// The lowest ABI in the lists: old ones stay until the archive drops them.
+Result<std::optional<Candidate>> find_oldest(const scenario::KernelSpec& spec, Arch arch,
+                                             const AptArchive& archive) {
+  RIG_ASSIGN(const auto names, archive.names(fmt::format("{}{}.", kImagePrefix, spec.series)));
+  std::optional<Candidate> oldest;
+  for (const std::string& name : names) {
+    const auto release = release_of(name, spec.series, arch);
+    if (!release) continue;
+    if (!oldest || abi_number(*release) < abi_number(oldest->release)) {
+      oldest = Candidate{*release, {}};
+    }
+  }
+  return oldest;
+}
+
 // The package's stanza with this version, or its newest.
 const Stanza* pick(const std::vector<Stanza>& stanzas, const std::string& package,
                    const std::string& version) {
@@ -132,8 +147,8 @@ Status check_spec(const scenario::KernelSpec& spec) {
 }
 
 std::string request_name(const scenario::KernelSpec& spec, Arch arch) {
-  return fmt::format("{}-{}-{}-{}", spec.provider, spec.series, spec.abi.value_or("newest"),
-                     toolchain(arch).debian);
+  return fmt::format("{}-{}-{}-{}", spec.provider, spec.series,
+                     spec.abi.value_or(spec.oldest ? "oldest" : "newest"), toolchain(arch).debian);
 }
 
 Result<std::optional<KernelPackages>> resolve_kernel(const scenario::KernelSpec& spec, Arch arch,
@@ -142,9 +157,10 @@ Result<std::optional<KernelPackages>> resolve_kernel(const scenario::KernelSpec&
   if (spec.abi) {
     candidate.release = fmt::format("{}-{}", *spec.abi, toolchain(arch).debian);
   } else {
-    RIG_ASSIGN(const auto newest, find_newest(spec, arch, archive));
-    if (!newest) return std::nullopt;
-    candidate = *newest;
+    RIG_ASSIGN(const auto chosen,
+               spec.oldest ? find_oldest(spec, arch, archive) : find_newest(spec, arch, archive));
+    if (!chosen) return std::nullopt;
+    candidate = *chosen;
   }
   const std::string image = fmt::format("{}{}", kImagePrefix, candidate.release);
   const std::string headers = fmt::format("linux-headers-{}", candidate.release);

@@ -4,10 +4,10 @@
 #include <future>
 #include <mutex>
 
-#include "base/process.h"
 #include "base/text.h"
 #include "image/archive_io.h"
 #include "image/content_hash.h"
+#include "image/kernel_install.h"
 #include "image/leftovers.h"
 #include "image/modes.h"
 #include "image/vmlinux.h"
@@ -58,17 +58,6 @@ Result<fs::path> find_modules(const fs::path& image, const std::string& release)
     if (fs::is_directory(modules)) return modules;
   }
   return fail(Blame::kRig, "the package has no modules of {}", release);
-}
-
-// The package has no modules.dep: its postinst would run depmod on the machine.
-Status index_modules(const fs::path& modules, const std::stop_token& stop) {
-  auto program = find_program("depmod", "kmod");
-  if (!program) program = find_program("/usr/sbin/depmod", "kmod");  // not in a user's $PATH
-  if (!program) return fail_hint(Blame::kRig, "apt-get install kmod", "cannot find depmod");
-  const fs::path base = modules.parent_path().parent_path().parent_path();
-  RIG_TRY(run_ok({program->string(), {"-b", base.string(), modules.filename().string()}, {}, {}},
-                 {.deadline = Deadline::after(std::chrono::minutes(2)), .stop = stop}));
-  return {};
 }
 
 Status extract_kernel(const Work& work, Manifest& manifest) {

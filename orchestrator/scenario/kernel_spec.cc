@@ -2,9 +2,10 @@
 #include "scenario/kernel_spec.h"
 
 #include <algorithm>
-#include <array>
+#include <cstdlib>
 
 #include "base/text.h"
+#include "scenario/kernel_file.h"
 #include "scenario/schema_reader.h"
 #include "scenario/units.h"
 
@@ -12,60 +13,32 @@ namespace rig::scenario {
 
 namespace {
 
-// "6.1.0-47" belongs to series "6.1".
-bool is_abi_of(std::string_view abi, std::string_view series) {
-  if (!abi.starts_with(series) || abi.substr(series.size(), 1) != ".") return false;
-  const auto dash = abi.find('-');
-  if (dash == std::string_view::npos) return false;
-  const auto is_numbers = [](std::string_view text) {
-    return !text.empty() && std::all_of(text.begin(), text.end(),
-                                        [](char c) { return (c >= '0' && c <= '9') || c == '.'; });
-  };
-  return is_numbers(abi.substr(0, dash)) && is_numbers(abi.substr(dash + 1));
+constexpr std::string_view kBuildPrefix = "build:";
+
+// The folder that a description or a tree is named after: "~" is the user's home.
+fs::path expand_home(const std::string& path) {
+  if (path != "~" && !path.starts_with("~/")) return path;
+  const char* home = std::getenv("HOME");
+  if (home == nullptr) return path;
+  return fs::path(home) / fs::path(path.substr(1)).relative_path();
 }
 
-bool is_series(std::string_view text) {
-  const auto parts = split(text, '.');
-  return parts.size() == 2 && parse_u64(parts[0]) && parse_u64(parts[1]);
-}
-
-void read_abi(const Node& node, KernelSpec& spec, Problems& problems) {
-  const auto abi = read_text(node, "'abi'", problems);
-  if (!abi || *abi == "newest") return;
-  if (!is_abi_of(*abi, spec.series)) {
-    problems.add(node.mark, fmt::format("'abi' must be newest or one of series {}, like {}.0-47, "
-                                        "found {}",
-                                        spec.series, spec.series, shown(*abi)));
-    return;
+Status apply_abi(const KernelReference& reference, const std::string& name, KernelSpec& spec) {
+  if (!reference.abi) return {};
+  if (spec.provider != "debian") {
+    return fail(Blame::kInput, "kernel {}: '@' chooses among Debian's ABIs, {} has none",
+                shown(name), shown(spec.name));
   }
-  spec.abi = *abi;
-}
-
-KernelSpec read_kernel(const Node& root, Problems& problems) {
-  static const std::array<std::string, 1> kProviders = {"debian"};
-  static const std::array<std::string, 2> kEntries = {"vmlinux", "bzimage"};
-  KernelSpec spec;
-  MapReader map(root, "the kernel", problems);
-  if (const Node* node = map.require("provider")) {
-    spec.provider = read_choice(*node, "provider", kProviders, problems).value_or("");
+  const bool is_choice = *reference.abi == "oldest" || *reference.abi == "newest";
+  if (!is_choice && !is_abi_of(*reference.abi, spec.series)) {
+    return fail_hint(
+        Blame::kInput,
+        fmt::format("write {0}@{1}.0-47, {0}@oldest or {0}@newest", reference.name, spec.series),
+        "kernel {}: {} is no ABI of series {}", shown(name), shown(*reference.abi), spec.series);
   }
-  if (const Node* node = map.require("series")) {
-    spec.series = read_text(*node, "'series'", problems).value_or("");
-    if (!spec.series.empty() && !is_series(spec.series)) {
-      problems.add(node->mark,
-                   fmt::format("'series' must be like \"6.1\", found {}", shown(spec.series)));
-      spec.series.clear();
-    }
-  }
-  if (const Node* node = map.find("abi"); node != nullptr && !spec.series.empty()) {
-    read_abi(*node, spec, problems);
-  }
-  if (const Node* node = map.find("entry")) {
-    const auto entry = read_choice(*node, "entry", kEntries, problems);
-    if (entry == "bzimage") spec.entry = Entry::kBzImage;
-  }
-  map.finish();
-  return spec;
+  spec.oldest = *reference.abi == "oldest";
+  spec.abi = is_choice ? std::nullopt : reference.abi;
+  return {};
 }
 
 }  // namespace
@@ -83,6 +56,11 @@ std::vector<std::string> kernel_names(const fs::path& folder) {
 // A folder may have an '@' in its name: the pin's is behind the last '/'.
 KernelReference parse_kernel_reference(const std::string& reference) {
   KernelReference parsed;
+  if (reference.starts_with(kBuildPrefix)) {
+    parsed.name = reference.substr(kBuildPrefix.size());
+    parsed.is_path = parsed.is_build = true;
+    return parsed;
+  }
   const auto slash = reference.rfind('/');
   auto at = reference.rfind('@');
   if (slash != std::string::npos && at != std::string::npos && at < slash) at = std::string::npos;
@@ -94,6 +72,11 @@ KernelReference parse_kernel_reference(const std::string& reference) {
 
 std::string kernel_name(const std::string& reference) {
   const KernelReference parsed = parse_kernel_reference(reference);
+  if (parsed.is_build) {
+    const fs::path folder = fs::path(parsed.name).lexically_normal();
+    return fmt::format("build-{}",
+                       (folder.has_filename() ? folder : folder.parent_path()).filename().string());
+  }
   const std::string name = parsed.is_path ? fs::path(parsed.name).stem().string() : parsed.name;
   return parsed.abi ? fmt::format("{}@{}", name, *parsed.abi) : name;
 }
@@ -103,6 +86,14 @@ Result<std::string> absolute_kernel(const std::string& reference,
   const KernelReference parsed = parse_kernel_reference(reference);
   if (!parsed.is_path) return reference;
   std::error_code error;
+  if (parsed.is_build) {
+    const fs::path given = expand_home(parsed.name);
+    for (const fs::path& base : bases) {
+      const fs::path path = fs::absolute(base / given, error).lexically_normal();
+      if (fs::is_directory(path, error)) return fmt::format("{}{}", kBuildPrefix, path.string());
+    }
+    return fail(Blame::kInput, "no folder {} with a built kernel", shown(parsed.name));
+  }
   for (const fs::path& base : bases) {
     const fs::path path = fs::absolute(base / parsed.name, error).lexically_normal();
     if (!fs::is_regular_file(path, error)) continue;
@@ -114,6 +105,10 @@ Result<std::string> absolute_kernel(const std::string& reference,
 Status check_kernel_name(const std::string& name, const fs::path& folder) {
   const KernelReference reference = parse_kernel_reference(name);
   std::error_code error;
+  if (reference.is_build) {
+    if (fs::is_directory(reference.name, error)) return {};
+    return fail(Blame::kInput, "no folder {} with a built kernel", shown(reference.name));
+  }
   if (reference.is_path) {
     if (fs::is_regular_file(reference.name, error)) return {};
     return fail(Blame::kInput, "no kernel description {}", shown(reference.name));
@@ -133,23 +128,19 @@ Status check_kernel_name(const std::string& name, const fs::path& folder) {
 Result<KernelSpec> load_kernel_spec(const std::string& name, const fs::path& folder) {
   RIG_TRY(check_kernel_name(name, folder));
   const KernelReference reference = parse_kernel_reference(name);
+  if (reference.is_build) {
+    KernelSpec spec;
+    spec.name = kernel_name(name);
+    spec.provider = "tree";
+    spec.build = spec.file = reference.name;
+    return spec;
+  }
   const fs::path file =
       reference.is_path ? fs::path(reference.name) : folder / (reference.name + ".yaml");
-  RIG_ASSIGN(const std::string text, read_file(file, kMaxYamlBytes));
-  RIG_ASSIGN(const Node root, parse_yaml(text, file.string()));
-  Problems problems(file.string());
-  KernelSpec spec = read_kernel(root, problems);
-  RIG_TRY(problems.status());
-  spec.file = file;
-  spec.name = file.stem().string();
-  if (reference.abi) {
-    if (!is_abi_of(*reference.abi, spec.series)) {
-      return fail_hint(Blame::kInput, fmt::format("write {}@{}.0-47", reference.name, spec.series),
-                       "kernel {}: {} is no ABI of series {}", shown(name), shown(*reference.abi),
-                       spec.series);
-    }
-    spec.abi = reference.abi;
-  }
+  RIG_ASSIGN(KernelSpec spec, read_kernel_file(file, folder));
+  if (!spec.build.empty()) spec.build = file.parent_path() / expand_home(spec.build);
+  if (spec.repository.starts_with("~")) spec.repository = expand_home(spec.repository);
+  RIG_TRY(apply_abi(reference, name, spec));
   return spec;
 }
 

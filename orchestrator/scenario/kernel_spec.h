@@ -17,28 +17,49 @@ enum class Entry {
   kBzImage,  // as the distribution's boot loader would: decompressor, KASLR
 };
 
+// How a kernel that is built is configured: make's target `base`, and the fragments merged onto it
+// in their order. Of each, `NAME.config` and, where there is one, `NAME-ARCH.config` belong to it.
+struct KernelConfig {
+  std::string base = "allnoconfig";
+  std::vector<std::string> fragments = {};
+  std::vector<fs::path> folders = {};  // where they are looked for: the first that has one counts
+};
+
 struct KernelSpec {
   fs::path file;
   std::string name;                // "debian-6.1", the file's name without .yaml
-  std::string provider;            // "debian": the only one so far
-  std::string series;              // "6.1": the ABIs are linux-image-6.1.0-NN-ARCH
+  std::string provider;            // "debian", "source", "git" or "tree"
+  std::string series;              // "6.1": linux-image-6.1.0-NN-ARCH, or linux-source-6.1
   std::optional<std::string> abi;  // "6.1.0-47" pins; absent: the newest, through the meta package
   Entry entry = Entry::kVmlinux;
+  bool oldest = false;          // the oldest ABI that the archive has
+  KernelConfig config = {};     // of source and git
+  std::string repository = {};  // of git: a path or URL
+  std::string revision = {};    // of git: whatever git rev-parse takes
+  fs::path build = {};          // of tree: the folder that make was run in
 };
+
+// The file of fragment NAME for one architecture, or for all where `arch` is empty; nothing where
+// there is none.
+std::optional<fs::path> fragment_file(const KernelConfig& config, std::string_view name,
+                                      std::string_view arch);
 
 // The names that `folder` has a description for, sorted.
 std::vector<std::string> kernel_names(const fs::path& folder);
 
-// How a kernel is named: "debian-6.1", "debian-6.1@6.1.0-47" to pin the ABI, or a path to a YAML
-// file, with or without the pin.
+// How a kernel is named: "debian-6.1", "debian-6.1@6.1.0-47" to pin the ABI (or "@oldest",
+// "@newest" of the archive), a path to a YAML file, with or without the pin, or "build:PATH" for a
+// tree that make was run in.
 struct KernelReference {
   std::string name;  // or the path
   std::optional<std::string> abi;
   bool is_path = false;
+  bool is_build = false;  // the path is that of a built tree
 };
 KernelReference parse_kernel_reference(const std::string& reference);
 
-// As cells and records call it: "/x/my.yaml@6.1.0-47" is "my@6.1.0-47".
+// As cells and records call it: "/x/my.yaml@6.1.0-47" is "my@6.1.0-47", "build:/x/linux" is
+// "build-linux".
 std::string kernel_name(const std::string& reference);
 
 // The reference with its path made absolute: the first of `bases` that has the file. A name stays

@@ -5,7 +5,7 @@
 
 #include "base/text.h"
 #include "scenario/guest_reader.h"
-#include "scenario/kernel_spec.h"
+#include "scenario/kernel_file.h"
 #include "scenario/program_file.h"
 #include "scenario/scenario.h"
 #include "scenario/schema_reader.h"
@@ -128,7 +128,7 @@ void ScenarioReader::read_arch(const Node& node) {
 }
 
 std::string ScenarioReader::read_kernel(const Node& node) {
-  const auto written = read_text(node, "'kernel'", problems_);
+  const auto written = read_kernel_reference(node, problems_);
   if (!written) return {};
   const auto name = absolute_kernel(*written, {options_.root, file_.parent_path()});
   const Status status = name ? check_kernel_name(*name, kernels_) : tl::unexpected(name.error());

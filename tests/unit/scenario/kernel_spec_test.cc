@@ -41,8 +41,72 @@ TEST(KernelSpec, PinOfAnotherSeriesIsRefused) {
     const auto spec = load_kernel_spec(name, kKernels);
     ASSERT_FALSE(spec) << name;
     EXPECT_EQ(spec.error().blame, Blame::kInput);
-    EXPECT_EQ(spec.error().hint, "write debian-6.1@6.1.0-47");
+    EXPECT_EQ(spec.error().hint,
+              "write debian-6.1@6.1.0-47, debian-6.1@oldest or debian-6.1@newest");
   }
+}
+
+TEST(KernelSpec, OldestAndNewestAreChosenByName) {
+  const auto oldest = load_kernel_spec("debian-6.1-kasan@oldest", kKernels);
+  ASSERT_TRUE(oldest) << oldest.error().message();
+  EXPECT_TRUE(oldest->oldest);
+  EXPECT_FALSE(oldest->abi) << "the file's pin is overridden";
+  const auto newest = load_kernel_spec("debian-6.1-kasan@newest", kKernels);
+  ASSERT_TRUE(newest) << newest.error().message();
+  EXPECT_FALSE(newest->oldest);
+  EXPECT_FALSE(newest->abi);
+}
+
+TEST(KernelSpec, BuiltTreeNeedsNoDescription) {
+  const std::string reference = "build:" + kKernels.string() + "/";
+  const auto spec = load_kernel_spec(reference, kKernels);
+  ASSERT_TRUE(spec) << spec.error().message();
+  EXPECT_EQ(spec->provider, "tree");
+  EXPECT_EQ(spec->name, "build-kernels");
+  EXPECT_EQ(kernel_name(reference), "build-kernels");
+  EXPECT_EQ(absolute_kernel("build:kernels", {kKernels.parent_path()}).value_or(""),
+            "build:" + kKernels.string());
+  EXPECT_FALSE(absolute_kernel("build:nowhere", {kKernels}));
+  EXPECT_FALSE(load_kernel_spec("build:/nowhere", kKernels));
+}
+
+class OwnKernelFile : public testing::Test {
+ protected:
+  Result<KernelSpec> load(const std::string& text) {
+    const fs::path file = folder_->path() / "own.yaml";
+    EXPECT_TRUE(write_file_atomically(file, text));
+    return load_kernel_spec(file.string(), kKernels);
+  }
+  Result<TempDir> folder_ = TempDir::create("kernel-file");
+};
+
+TEST_F(OwnKernelFile, FragmentsOfBothFoldersAreKnown) {
+  ASSERT_TRUE(folder_);
+  fs::create_directories(folder_->path() / "fragments");
+  ASSERT_TRUE(write_file_atomically(folder_->path() / "fragments/mine.config", "CONFIG_A=y\n"));
+  const auto spec = load("provider: source\nseries: '6.1'\nconfig: {fragments: [guest, mine]}\n");
+  ASSERT_TRUE(spec) << spec.error().message();
+  EXPECT_EQ(spec->config.base, "allnoconfig");
+  EXPECT_EQ(fragment_file(spec->config, "mine", ""), folder_->path() / "fragments/mine.config");
+  EXPECT_EQ(fragment_file(spec->config, "guest", "arm64"),
+            kKernels / "fragments/guest-arm64.config");
+  EXPECT_FALSE(fragment_file(spec->config, "guest", "x86_64"));
+}
+
+TEST_F(OwnKernelFile, GitAndTreeAreRead) {
+  ASSERT_TRUE(folder_);
+  const auto git = load(
+      "provider: git\nrepository: https://example.org/linux.git\nrevision: v6.6\n"
+      "config: {base: defconfig, fragments: [guest]}\nentry: bzimage\n");
+  ASSERT_TRUE(git) << git.error().message();
+  EXPECT_EQ(git->revision, "v6.6");
+  EXPECT_EQ(git->config.base, "defconfig");
+  EXPECT_EQ(git->entry, Entry::kBzImage);
+  const auto tree = load("provider: tree\nbuild: linux\n");
+  ASSERT_TRUE(tree) << tree.error().message();
+  EXPECT_EQ(tree->build, folder_->path() / "linux");
+  EXPECT_FALSE(load_kernel_spec((folder_->path() / "own.yaml").string() + "@oldest", kKernels))
+      << "only Debian's packages have ABIs";
 }
 
 TEST(KernelSpec, PathToAFileIsAName) {

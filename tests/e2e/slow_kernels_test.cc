@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Kernels that are built from source, with the real sources: label `slow`. Everything here, and
+// every other slow test, uses what the cache has of them: the first run on a machine builds them.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <boost/json.hpp>
+
+#include "base/deadline.h"
+#include "e2e/rig_process.h"
+
+namespace rig::e2e {
+namespace {
+
+using testing::HasSubstr;
+
+class BuiltKernel : public testing::TestWithParam<const char*> {
+ protected:
+  // The kernel as `crashrig kernels build` describes it.
+  boost::json::object built(const std::string& name) {
+    const auto done = bench_.crashrig({"kernels", "build", name, "--arch", GetParam(), "--json"});
+    EXPECT_EQ(done.exit_code, 0) << done.err;
+    if (done.exit_code != 0) return {};
+    return done.json().at("kernels").at(0).as_object();
+  }
+
+  Bench bench_;
+};
+
+TEST_P(BuiltKernel, KasanKernelIsBuiltOnceAndFoundAgainWithinASecond) {
+  const auto first = built("debian-6.1-kasan");
+  ASSERT_FALSE(first.empty());
+  EXPECT_THAT(std::string(first.at("release").as_string()), HasSubstr("-guest-kasan"));
+  EXPECT_TRUE(fs::exists(std::string(first.at("boot_file").as_string())));
+  EXPECT_TRUE(fs::exists(std::string(first.at("debuginfo").as_string())));
+  const Stopwatch watch;
+  const auto second = built("debian-6.1-kasan");
+  EXPECT_LE(watch.seconds(), 1.0);
+  EXPECT_EQ(first.at("boot_file"), second.at("boot_file"));
+}
+
+TEST_P(BuiltKernel, KasanKernelBootsAndRunsAModuleOfOurs) {
+  ASSERT_FALSE(built("debian-6.1-kasan").empty());
+  const auto done =
+      bench_.crashrig({"run", "late-completion", "--arch", GetParam(), "--kernel",
+                       "debian-6.1-kasan", "--detector", "none", "--variant", "fixed", "--repeat",
+                       "1", "--results", bench_.results().string(), "--json"});
+  ASSERT_EQ(done.exit_code, 0) << done.err << done.out;
+  EXPECT_EQ(attempt_of(done.json(), "fixed").at("outcome"), "survived");
+}
+
+INSTANTIATE_TEST_SUITE_P(Archs, BuiltKernel, testing::Values("x86_64", "arm64"),
+                         [](const auto& info) { return std::string(info.param); });
+
+}  // namespace
+}  // namespace rig::e2e
