@@ -66,10 +66,13 @@ class SourceKernel {
     const fs::path objects =
         cache_.folder().parent_path() / "builds" / cache_.kernel_folder(version_).filename();
     const KernelMake make{arch_, tools_, source, objects, spec_.name, objects_of_last_build()};
-    RIG_TRY(configure_kernel(make, spec_.config.base, wanted_, options_));
+    std::error_code ignored;
+    if (auto done = configure_kernel(make, spec_.config.base, wanted_, options_); !done) {
+      fs::remove_all(objects, ignored);
+      return tl::unexpected<Error>(std::move(done).error());
+    }
     RIG_ASSIGN(const Compiled compiled, compile_kernel(make, options_));
     RIG_ASSIGN(const Manifest manifest, keep(make, compiled));
-    std::error_code ignored;
     fs::remove_all(objects, ignored);
     return manifest;
   }

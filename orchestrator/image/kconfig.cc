@@ -191,7 +191,7 @@ std::string Kconfig::why_not(const std::string& name, const std::string& wanted,
         by += (by.empty() ? "" : ", ") + other;
       }
     }
-    return by.empty() ? "the tree's own rules turn it on" : fmt::format("{} selects it", by);
+    return by.empty() ? "the tree's own rules turn it on" : fmt::format("it is selected by {}", by);
   }
   std::string blocked;
   bool has_prompt = false;

@@ -141,7 +141,7 @@ class BuildProgress {
 
 // How many files it will be, for a kernel that was never built: they grow with the options.
 std::uint64_t guess_objects(const Config& config) {
-  constexpr double kFilesPerOption = 3.1;  // the guest kernels of both architectures
+  constexpr double kFilesPerOption = 2.1;  // the guest kernels of both architectures
   return static_cast<std::uint64_t>(kFilesPerOption * static_cast<double>(config.enabled()));
 }
 

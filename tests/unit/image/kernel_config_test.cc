@@ -134,7 +134,7 @@ TEST_F(KconfigTest, FilesOfTheArchitectureAreFollowed) {
 
 TEST_F(KconfigTest, WhatCannotBeTurnedOffOrOnIsToldSo) {
   tree("config HIDDEN\n\tbool\nconfig USER\n\tbool \"u\"\n\tselect HIDDEN if X\n");
-  EXPECT_EQ(why_not("HIDDEN", "n", "CONFIG_USER=y\nCONFIG_HIDDEN=y\n"), "USER selects it");
+  EXPECT_EQ(why_not("HIDDEN", "n", "CONFIG_USER=y\nCONFIG_HIDDEN=y\n"), "it is selected by USER");
   EXPECT_EQ(why_not("HIDDEN", "y", ""), "it cannot be set by itself: other options select it");
 }
 
