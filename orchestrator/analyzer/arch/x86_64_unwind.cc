@@ -234,6 +234,14 @@ class Stepper {
     return step;
   }
 
+  // An int3 takes the place of the first byte of an instruction that was not executed yet, and the
+  // saved RIP lies behind it: what holds for the stack there is what held a byte before.
+  bool in_breakpoint_entry() const {
+    const auto where = kernel_.code(at_.exact ? at_.pc : at_.pc - 1);
+    // `int3` before v5.8.
+    return where && (where->function == "asm_exc_int3" || where->function == "int3");
+  }
+
   UnwindStep resumed(const OrcEntry& entry, SavedFrame frame) const {
     UnwindStep step;
     if ((register_value(frame.registers, "CS").value_or(0) & 3) != 0) {
@@ -244,7 +252,7 @@ class Stepper {
       step.next.pc = frame.pc;
       step.next.sp = frame.sp;
       if (const auto fp = register_value(frame.registers, "RBP")) step.next.fp = VirtAddr{*fp};
-      step.next.exact = entry.signal;
+      step.next.exact = entry.signal && !in_breakpoint_entry();
       step.next.registers = frame.registers;
     }
     step.saved = std::move(frame);

@@ -97,6 +97,24 @@ TEST(UnwindX86, AnInterruptIsCrossedToTheStackThatItInterrupted) {
   EXPECT_EQ(trace.end, "the task was started here");
 }
 
+// The push that a probe replaced has not been executed, although RIP is behind its only byte.
+TEST(UnwindX86, ABreakpointIsLeftByWhatHeldInFrontOfIt) {
+  OrcKernel guest;
+  const auto entry = guest.function("asm_exc_int3");
+  guest.row({.address = entry, .sp_reg = fake::kSp, .type = fake::kRegs, .signal = true});
+  const auto probed = guest.plain("probed", 0);
+  guest.row({.address = probed + 1, .sp_reg = fake::kSp, .sp_offset = 16});
+  const auto fork = guest.function("ret_from_fork");
+  guest.row({.address = fork, .end = true});
+  const std::uint64_t frame = kTop - 0x300;
+  guest.registers(frame, probed + 1, kTop - 0x100);
+  guest.push(kTop - 0x100, guest.after_call(fork, 0x22));
+  const auto trace = guest.walk(entry + 0x10, frame);
+  ASSERT_THAT(functions_of(trace), ElementsAre("asm_exc_int3", "probed", "ret_from_fork"));
+  EXPECT_EQ(trace.frames[1].at.offset, 1u);
+  EXPECT_TRUE(trace.frames[2].reliable);
+}
+
 TEST(UnwindX86, AnExceptionFrameAloneKeepsTheRegistersThatAreKnown) {
   OrcKernel guest;
   const auto entry = guest.function("asm_exc_page_fault");
