@@ -74,8 +74,9 @@ Command command(const KernelMake& make, std::vector<std::string> arguments) {
        fmt::format("HOSTCC={}gcc-12", prefix),
        // No "+" at the end of the release, whatever git says of the tree.
        "LOCALVERSION=",
-       // Where it was built means nothing to who reads a line table.
-       fmt::format("KCFLAGS=-fdebug-prefix-map={}=/usr/src/linux "
+       // Where it was built means nothing to who reads a line table. Types, lines and inlined calls
+       // are what is wanted of DWARF: where optimised variables lie costs a sixth of the build.
+       fmt::format("KCFLAGS=-fno-var-tracking-assignments -fdebug-prefix-map={}=/usr/src/linux "
                    "-fdebug-prefix-map={}=/usr/src/linux",
                    make.source.string(), make.objects.string())},
       {},

@@ -79,21 +79,6 @@ Result<std::optional<Candidate>> find_newest(const scenario::KernelSpec& spec, A
   return newest;
 }
 
-// The lowest ABI in the lists: old ones stay until the archive drops them.
-Result<std::optional<Candidate>> find_oldest(const scenario::KernelSpec& spec, Arch arch,
-                                             const AptArchive& archive) {
-  RIG_ASSIGN(const auto names, archive.names(fmt::format("{}{}.", kImagePrefix, spec.series)));
-  std::optional<Candidate> oldest;
-  for (const std::string& name : names) {
-    const auto release = release_of(name, spec.series, arch);
-    if (!release) continue;
-    if (!oldest || abi_number(*release) < abi_number(oldest->release)) {
-      oldest = Candidate{*release, {}};
-    }
-  }
-  return oldest;
-}
-
 // The package's stanza with this version, or its newest.
 const Stanza* pick(const std::vector<Stanza>& stanzas, const std::string& package,
                    const std::string& version) {
@@ -104,6 +89,33 @@ const Stanza* pick(const std::vector<Stanza>& stanzas, const std::string& packag
     if (first == nullptr) first = &stanza;
   }
   return first;
+}
+
+// The lowest ABI of which the lists have both image and headers: they also name ABIs that only
+// others depend on, and dropped ones whose packages are there in part.
+Result<std::optional<Candidate>> find_oldest(const scenario::KernelSpec& spec, Arch arch,
+                                             const AptArchive& archive) {
+  RIG_ASSIGN(const auto names, archive.names(fmt::format("{}{}.", kImagePrefix, spec.series)));
+  std::vector<std::string> releases, packages;
+  for (const std::string& name : names) {
+    const auto release = release_of(name, spec.series, arch);
+    if (!release) continue;
+    releases.push_back(*release);
+    packages.push_back(qualified(name, arch));
+    packages.push_back(qualified(fmt::format("linux-headers-{}", *release), arch));
+  }
+  if (releases.empty()) return std::nullopt;
+  std::sort(releases.begin(), releases.end(), [](const std::string& a, const std::string& b) {
+    return abi_number(a) < abi_number(b);
+  });
+  RIG_ASSIGN(const auto stanzas, archive.show(packages));
+  for (const std::string& release : releases) {
+    const Stanza* image = pick(stanzas, fmt::format("{}{}", kImagePrefix, release), "");
+    if (image == nullptr || pick(stanzas, fmt::format("linux-headers-{}", release), "") == nullptr)
+      continue;
+    return Candidate{release, field(*image, "Version")};
+  }
+  return std::nullopt;
 }
 
 // The headers' packages hold the tree in parts; the compiler's is empty but for its dependency.

@@ -145,6 +145,22 @@ TEST_F(FetchKernel, NewestComesFromTheMetaPackageWithItsHeaders) {
   EXPECT_EQ(calls("compiler"), 0U) << "the compiler's package is empty";
 }
 
+TEST_F(FetchKernel, OldestIsTheFirstThatTheArchiveHasWithItsHeaders) {
+  publish(56, "6.1.192-2");
+  publish(47, "6.1.170-3");
+  list("linux-image-6.1.0-44-amd64", "6.1.160-1", "kmod");  // its headers have been dropped
+  publish(9, "6.1.80-1");
+  fs::remove(path("lists/linux-image-6.1.0-9-amd64"));
+  spec_.oldest = true;
+  const auto kernel = fetch();
+  ASSERT_TRUE(kernel) << kernel.error().message();
+  EXPECT_EQ(kernel->release, "6.1.0-47-amd64");
+  EXPECT_EQ(kernel->version, "6.1.170-3");
+  spec_.oldest = false;
+  publish(56, "6.1.192-2");
+  EXPECT_EQ(fetch()->release, "6.1.0-56-amd64") << "one is not taken for the other";
+}
+
 TEST_F(FetchKernel, HeadersBuildWhereTheyWereUnpacked) {
   publish(56, "6.1.192-2");
   const auto kernel = fetch();
