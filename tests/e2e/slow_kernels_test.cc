@@ -50,7 +50,7 @@ TEST_P(BuiltKernel, KasanKernelBootsAndRunsAModuleOfOurs) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Archs, BuiltKernel, testing::Values("x86_64", "arm64"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& each) { return std::string(each.param); });
 
 }  // namespace
 }  // namespace rig::e2e

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// The truth of our own kernels with KASAN: larger stacks, shadow memory, another compiler's choice
+// of what to inline.
+#include "e2e/truth_suite.h"
+
+namespace rig::e2e {
+namespace {
+
+constexpr const char* kKasan = "debian-6.1-kasan";
+
+}  // namespace
+
+INSTANTIATE_TEST_SUITE_P(Kasan, Truth,
+                         testing::Values(System{"x86_64", kKasan}, System{"arm64", kKasan}),
+                         system_name);
+INSTANTIATE_TEST_SUITE_P(Kasan, TruthEnd, testing::ValuesIn(ends_on(kKasan)), end_name);
+
+}  // namespace rig::e2e
