@@ -52,8 +52,9 @@ Result<int> list(const KernelsArguments& arguments) {
   RIG_ASSIGN(const Layout layout, Layout::find());
   const fs::path folder = layout.root / "kernels";
   json::array rows;
-  std::string text = fmt::format("{:<18} {:<8} {:<24} {:<7} {:<26} {:>9}  {}\n", "KERNEL",
-                                 "PROVIDER", "FROM", "ARCH", "CACHED RELEASE", "SIZE", "LAST USED");
+  std::string text =
+      fmt::format("{:<18} {:<8} {:<32} {:<7} {:<22} {:>9} {:>13}  {}\n", "KERNEL", "PROVIDER",
+                  "FROM", "ARCH", "CACHED RELEASE", "SIZE", "CPU TO BUILD", "LAST USED");
   for (const std::string& name : scenario::kernel_names(folder)) {
     RIG_ASSIGN(const auto spec, scenario::load_kernel_spec(name, folder));
     for (const Arch arch : kArchs) {
@@ -74,7 +75,7 @@ Result<int> list(const KernelsArguments& arguments) {
       }
       rows.push_back(std::move(row));
       text +=
-          fmt::format("{:<18} {:<8} {:<24} {:<7} {:<26} {:>9}  {}\n", name, spec.provider,
+          fmt::format("{:<18} {:<8} {:<32} {:<7} {:<22} {:>9} {:>13}  {}\n", name, spec.provider,
                       built_from(spec), to_string(arch), cached ? cached->release : "-",
                       cached ? human_bytes(cached->bytes) : "-", cached ? age(cached->used) : "-");
     }

@@ -3,6 +3,7 @@
 #include "image/archive_io.h"
 #include "image/boot_drivers.h"
 #include "image/boot_image.h"
+#include "image/cache_survey.h"
 #include "image/content_hash.h"
 #include "image/guarded.h"
 #include "image/leftovers.h"
@@ -73,8 +74,10 @@ Result<fs::path> find_or_write(const Kernel& kernel, const InitramfsSpec& spec) 
   const fs::path target =
       folder / fmt::format("{}-{}.cpio", kernel.release, hash.finish().substr(0, 16));
   std::error_code error;
-  if (fs::is_regular_file(target, error)) return target;
-
+  if (fs::is_regular_file(target, error)) {
+    mark_used(target);
+    return target;
+  }
   RIG_TRY(make_folder(folder));
   RIG_ASSIGN(const FileLock lock, FileLock::acquire(folder / "lock", Deadline::after(kPatience)));
   if (fs::is_regular_file(target, error)) return target;

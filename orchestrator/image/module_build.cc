@@ -5,6 +5,7 @@
 #include "base/process.h"
 #include "base/text.h"
 #include "image/boot_image.h"
+#include "image/cache_survey.h"
 #include "image/content_hash.h"
 #include "image/guarded.h"
 #include "image/leftovers.h"
@@ -80,8 +81,10 @@ class ModuleBuild {
     RIG_ASSIGN(const fs::path cache, cache_dir());
     const fs::path folder = cache / "modules";
     const fs::path final_folder = folder / fmt::format("{}-{}", name_, hash.substr(0, 16));
-    if (auto built = find_built(final_folder)) return *built;
-
+    if (auto built = find_built(final_folder)) {
+      mark_used(final_folder);
+      return *built;
+    }
     RIG_TRY(make_folder(folder));
     RIG_ASSIGN(const FileLock lock,
                FileLock::acquire(folder / (final_folder.filename().string() + ".lock"),

@@ -14,6 +14,17 @@ namespace {
 
 using testing::HasSubstr;
 
+constexpr const char* kScenario = R"(
+name: kasan-boot
+summary: a kernel that was built here boots, loads a module built against it, and runs a load
+arch: [x86_64, arm64]
+kernel: debian-6.1-kasan
+guest: {memory: 512M, cpus: 2, drivers: [sd_mod]}
+variants:
+  fixed: {module: guest/modules/late_completion, params: {late_write: 0}, expect: survive}
+stress: {program: guest/stress/io_and_net, seconds: 3}
+)";
+
 class BuiltKernel : public testing::TestWithParam<const char*> {
  protected:
   // The kernel as `crashrig kernels build` describes it.
@@ -41,10 +52,10 @@ TEST_P(BuiltKernel, KasanKernelIsBuiltOnceAndFoundAgainWithinASecond) {
 
 TEST_P(BuiltKernel, KasanKernelBootsAndRunsAModuleOfOurs) {
   ASSERT_FALSE(built("debian-6.1-kasan").empty());
-  const auto done =
-      bench_.crashrig({"run", "late-completion", "--arch", GetParam(), "--kernel",
-                       "debian-6.1-kasan", "--detector", "none", "--variant", "fixed", "--repeat",
-                       "1", "--results", bench_.results().string(), "--json"});
+  const fs::path scenario = bench_.folder() / "kasan-boot.yaml";
+  ASSERT_TRUE(write_file_atomically(scenario, kScenario));
+  const auto done = bench_.crashrig({"run", scenario.string(), "--arch", GetParam(), "--results",
+                                     bench_.results().string(), "--json"});
   ASSERT_EQ(done.exit_code, 0) << done.err << done.out;
   EXPECT_EQ(attempt_of(done.json(), "fixed").at("outcome"), "survived");
 }
