@@ -77,7 +77,9 @@ Result<int> list(const KernelsArguments& arguments) {
       text +=
           fmt::format("{:<18} {:<8} {:<32} {:<7} {:<22} {:>9} {:>13}  {}\n", name, spec.provider,
                       built_from(spec), to_string(arch), cached ? cached->release : "-",
-                      cached ? human_bytes(cached->bytes) : "-", cached ? age(cached->used) : "-");
+                      cached ? human_bytes(cached->bytes) : "-",
+                      cached && cached->cpu_seconds > 0 ? human_seconds(cached->cpu_seconds) : "-",
+                      cached ? age(cached->used) : "-");
     }
   }
   RIG_TRY(
