@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "crash/capture.h"
 #include "crash/detector.h"
+#include "machine_config.h"
 #include "verdict/verdict.h"
 
 namespace rig {
@@ -112,20 +113,11 @@ Status Run::phases() {
 
 Status Run::start() {
   begin("boot");
-  vm::VmConfig config;
-  config.arch = cell_.arch;
-  const scenario::Guest& guest = cell_.scenario->guest;
-  config.memory_bytes = guest.memory_bytes;
-  config.cpus = guest.cpus;
-  config.disks = guest.disks;
-  config.network = guest.network;
-  config.hardware = guest.hardware_on(cell_.arch);
+  vm::VmConfig config = machine_config(cell_, options_.accelerator, options_.stop);
   config.kernel = payload_.kernel.boot_file;
   config.initramfs = payload_.initramfs;
   config.cmdline = payload_.cmdline;
   config.folder = options_.folder;
-  config.accelerator = options_.accelerator;
-  config.stop = options_.stop;
   RIG_ASSIGN(vm_, options_.start(config));
 
   const vm::VmDescription description = vm_->describe();

@@ -29,18 +29,18 @@ struct BaseDrivers {
   std::vector<std::string> names;
 };
 const BaseDrivers kBaseDrivers[] = {
-    {Arch::kX86_64,
-     {"virtio_pci", "virtio_console", "qemu_fw_cfg", "pvpanic-pci", "i6300esb", "virtio_blk"}},
+    {Arch::kX86_64, {"virtio_pci", "virtio_console", "qemu_fw_cfg", "pvpanic-pci"}},
     // Debian builds no pvpanic for arm64: a panic is seen as a reset.
-    {Arch::kArm64, {"virtio_pci", "virtio_console", "qemu_fw_cfg", "i6300esb", "virtio_blk"}},
+    {Arch::kArm64, {"virtio_pci", "virtio_console", "qemu_fw_cfg"}},
 };
 
-// virtio_blk is among the base drivers; sd_mod comes along with SCSI's.
+// sd_mod comes along with SCSI's.
 struct BusDriver {
   scenario::DiskBus bus;
   std::string_view name;
 };
-constexpr BusDriver kBusDrivers[] = {{scenario::DiskBus::kNvme, "nvme"},
+constexpr BusDriver kBusDrivers[] = {{scenario::DiskBus::kVirtio, "virtio_blk"},
+                                     {scenario::DiskBus::kNvme, "nvme"},
                                      {scenario::DiskBus::kMegasas, "megaraid_sas"},
                                      {scenario::DiskBus::kScsi, "virtio_scsi"}};
 

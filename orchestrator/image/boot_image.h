@@ -13,8 +13,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/progress.h"
+#include "scenario/guest.h"
 #include "scenario/kernel_spec.h"
-#include "scenario/scenario.h"
 
 namespace rig::image {
 
@@ -72,7 +72,7 @@ struct InitramfsSpec {
 // /lib/crashrig/modules.load. Cached by content.
 Result<fs::path> build_initramfs(const Kernel& kernel, const InitramfsSpec& spec);
 
-// The drivers every guest needs: virtio console and disk, fw_cfg for VMCOREINFO, pvpanic, watchdog.
+// The drivers every guest needs: virtio console, fw_cfg for VMCOREINFO, pvpanic.
 std::vector<std::string> base_drivers(Arch arch);
 
 // What its disks and network need beside them.

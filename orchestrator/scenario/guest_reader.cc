@@ -237,6 +237,16 @@ Guest read_guest(const Node& node, std::span<const fs::path> bases, Problems& pr
   return GuestReader(bases, problems).read(node);
 }
 
+std::optional<Entry> read_boot(const Node& node, Problems& problems) {
+  std::vector<std::string> names;
+  for (const NamedEntry& each : kEntries) names.emplace_back(each.name);
+  const auto name = read_choice(node, "boot", names, problems);
+  for (const NamedEntry& each : kEntries) {
+    if (name == each.name) return each.entry;
+  }
+  return std::nullopt;
+}
+
 Hardware Guest::hardware_on(Arch arch) const {
   Hardware all = hardware;
   const auto own = hardware_of.find(arch);

@@ -3,6 +3,7 @@
 // which can ask; here it is read, and what is certainly wrong is told with its place in the file.
 #pragma once
 
+#include <optional>
 #include <span>
 
 #include "scenario/scenario.h"
@@ -12,5 +13,8 @@ namespace rig::scenario {
 
 // `bases`: where the relative path of a disk image may start, in this order.
 Guest read_guest(const Node& node, std::span<const fs::path> bases, Problems& problems);
+
+// `boot:`, of a scenario or a detector: "direct" or "kaslr".
+std::optional<Entry> read_boot(const Node& node, Problems& problems);
 
 }  // namespace rig::scenario

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -17,6 +18,12 @@ enum class Entry {
   kBzImage,  // as the distribution's boot loader would: decompressor, KASLR
 };
 
+// Their names in scenarios and records: `boot: kaslr`.
+struct NamedEntry {
+  std::string_view name;
+  Entry entry;
+};
+inline constexpr NamedEntry kEntries[] = {{"direct", Entry::kVmlinux}, {"kaslr", Entry::kBzImage}};
 // How a kernel that is built is configured: make's target `base`, and the fragments merged onto it
 // in their order. Of each, `NAME.config` and, where there is one, `NAME-ARCH.config` belong to it.
 struct KernelConfig {

@@ -46,6 +46,10 @@ std::string base_name(const std::string& kernel) {
 
 }  // namespace
 
+std::optional<Entry> Cell::boot() const {
+  return detector.boot ? detector.boot : scenario->boot;
+}
+
 Expectation Cell::expectation() const {
   if (!variant.survives) {
     const auto special = detector.expect_on.find(base_name(kernel));

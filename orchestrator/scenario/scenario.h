@@ -15,56 +15,10 @@
 #include "base/arch.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "scenario/guest.h"
+#include "scenario/kernel_spec.h"
 
 namespace rig::scenario {
-
-enum class DiskBus {
-  kVirtio,
-  kNvme,
-  kMegasas,  // a MegaRAID controller
-  kScsi,     // virtio-scsi
-};
-
-// Their names in scenarios.
-struct NamedDiskBus {
-  std::string_view name;
-  DiskBus bus;
-};
-inline constexpr NamedDiskBus kDiskBuses[] = {{"virtio", DiskBus::kVirtio},
-                                              {"nvme", DiskBus::kNvme},
-                                              {"megasas", DiskBus::kMegasas},
-                                              {"scsi", DiskBus::kScsi}};
-
-struct Disk {
-  std::uint64_t bytes = 0;  // of an empty disk; 0 with an image
-  fs::path image = {};      // absolute; never written: the guest writes to a copy that goes away
-  std::string format = {};  // of the image: "raw", "qcow2"
-  DiskBus bus = DiskBus::kVirtio;
-};
-
-enum class Network {
-  kNone,
-  kUser,  // QEMU's user-mode network, cut off from the world: only the guest and its gateway
-};
-
-// What QEMU is asked for beside the rig's own machine, in the words of QEMU's options.
-struct Hardware {
-  std::string cpu;                                           // "max,+x2apic"; empty: the rig's
-  std::vector<std::pair<std::string, std::string>> machine;  // "kernel-irqchip", "split"
-  std::vector<std::string> devices;                          // "intel-iommu,intremap=on"
-};
-
-struct Guest {
-  std::uint64_t memory_bytes = 512u << 20;
-  unsigned cpus = 2;
-  std::vector<Disk> disks;
-  std::vector<std::string> drivers;  // modules of the kernel's own to load at boot: "sd_mod"
-  Network network = Network::kNone;
-  Hardware hardware;                     // on every architecture
-  std::map<Arch, Hardware> hardware_of;  // on this one beside it; its CPU and options win
-
-  Hardware hardware_on(Arch arch) const;
-};
 
 // What the kernel must have said. Every field that is set must hold.
 struct ReportPredicate {
@@ -102,6 +56,7 @@ struct Detector {
   std::string name;
   std::optional<std::string> kernel;  // overrides the scenario's
   std::vector<std::string> cmdline;   // added to the scenario's
+  std::optional<Entry> boot = {};     // overrides the scenario's
   Expectation expect;                 // of the variants that do not survive
   // Instead of `expect` on these kernels, by name without the ABI: "debian-6.1-kasan".
   std::map<std::string, Expectation> expect_on = {};
@@ -129,7 +84,8 @@ struct Scenario {
   std::string summary;
   std::string origin;
   std::vector<Arch> arch;
-  std::string kernel;  // what load_kernel_spec() takes; a path is absolute
+  std::string kernel;         // what load_kernel_spec() takes; a path is absolute
+  std::optional<Entry> boot;  // how x86_64 guests enter it; absent: as its description says
   Guest guest;
   std::vector<std::string> cmdline;
   std::vector<Detector> detectors;  // in the file's order, as are the variants

@@ -71,6 +71,7 @@ Scenario ScenarioReader::read(const Node& root) {
   read_head(map);
   if (const Node* node = map.require("arch")) read_arch(*node);
   if (const Node* node = map.require("kernel")) scenario_.kernel = read_kernel(*node);
+  if (const Node* node = map.find("boot")) scenario_.boot = read_boot(*node, problems_);
   if (const Node* node = map.find("guest")) {
     const fs::path bases[] = {options_.root, file_.parent_path()};
     scenario_.guest = read_guest(*node, bases, problems_);
@@ -180,6 +181,7 @@ void ScenarioReader::read_detectors(const Node* node) {
     MapReader map(entry.value, fmt::format("detector {}", shown(entry.key)), problems_);
     if (const Node* cmdline = map.find("cmdline")) detector.cmdline = read_cmdline(*cmdline);
     if (const Node* kernel = map.find("kernel")) detector.kernel = read_kernel(*kernel);
+    if (const Node* boot = map.find("boot")) detector.boot = read_boot(*boot, problems_);
     map.finish();
     scenario_.detectors.push_back(std::move(detector));
   }

@@ -39,6 +39,7 @@ struct Attempt {
 struct CellRecord {
   std::string scenario, arch, kernel, detector, variant;  // kernel: Cell::kernel_name()
   std::string kernel_release, kernel_package, kernel_version, cmdline;
+  std::string boot;  // how the kernel was entered: "direct", "kaslr"; "image" on arm64
   std::string
       module_file;  // name of the module that was loaded: "late_completion.ko"; may be empty
   std::string module_sha256;  // of that file, as sha256sum prints it

@@ -97,6 +97,7 @@ json::object write_head(const CellRecord& cell) {
           {"kernel_release", text_or_null(cell.kernel_release)},
           {"kernel_package", text_or_null(cell.kernel_package)},
           {"kernel_version", text_or_null(cell.kernel_version)},
+          {"boot", text_or_null(cell.boot)},
           {"cmdline", text_or_null(cell.cmdline)},
           {"module_file", text_or_null(cell.module_file)},
           {"module_sha256", text_or_null(cell.module_sha256)}};
@@ -267,6 +268,7 @@ CellRecord read_cell(const Reader& from) {
   cell.kernel_release = from.at("kernel_release").text();
   cell.kernel_package = from.at("kernel_package").text();
   cell.kernel_version = from.at("kernel_version").text();
+  cell.boot = from.at("boot").text();
   cell.cmdline = from.at("cmdline").text();
   cell.module_file = from.at("module_file").text();
   cell.module_sha256 = from.at("module_sha256").text();

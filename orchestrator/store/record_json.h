@@ -2,8 +2,8 @@
 // Records as JSON and back. One document serves manifest.json and `crashrig run --json`:
 //
 //   {"schema": 1, "run", "ok", "cells": [{"scenario", "arch", "kernel", "detector", "variant",
-//    "verdict", "kernel_release", "kernel_package", "kernel_version", "cmdline", "module_file",
-//    "module_sha256",
+//    "verdict", "kernel_release", "kernel_package", "kernel_version", "boot", "cmdline",
+//    "module_file", "module_sha256",
 //    "attempts": [{"outcome", "seconds": {"boot", "crash", "capture", "analyze"}, "report": {...},
 //                  "checks": [{"predicate", "expected", "found", "holds"}], "error", "reason",
 //                  "core", "core_format", "findings", "console", "command_line", "accelerator",

@@ -97,6 +97,7 @@ std::string repeat_text(const scenario::Cell& cell, const CellRecord& record, un
   add(out, "kernel",
       fmt::format("{} ({} {})", or_unknown(record.kernel_release),
                   or_unknown(record.kernel_package), record.kernel_version));
+  add(out, "boot", or_unknown(record.boot));
   add(out, "cmdline", or_unknown(record.cmdline));
   add(out, "guest", describe_guest(cell.scenario->guest));
   if (!cell.variant.module.empty()) add(out, "module", describe_module(cell, record));

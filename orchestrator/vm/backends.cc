@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/text.h"
+#include "vm/qemu/hardware_check.h"
 #include "vm/qemu/qemu_vm.h"
 #include "vm/vm.h"
 
@@ -7,7 +8,10 @@ namespace rig::vm {
 namespace {
 
 constexpr Backend kBackends[] = {
-    {.name = "qemu", .start = qemu::start_qemu, .console_device = qemu::console_device},
+    {.name = "qemu",
+     .start = qemu::start_qemu,
+     .console_device = qemu::console_device,
+     .check = qemu::check_machine},
 };
 
 Result<const Backend*> find(std::string_view name) {
@@ -33,6 +37,11 @@ Result<std::unique_ptr<Vm>> start(std::string_view backend, const VmConfig& conf
 Result<std::string_view> console_device(std::string_view backend, Arch arch) {
   RIG_ASSIGN(const Backend* entry, find(backend));
   return entry->console_device(arch);
+}
+
+Result<std::vector<std::string>> check(std::string_view backend, const VmConfig& config) {
+  RIG_ASSIGN(const Backend* entry, find(backend));
+  return entry->check(config);
 }
 
 Status check_arch(std::string_view backend, Arch arch) {

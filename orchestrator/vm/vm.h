@@ -21,7 +21,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/progress.h"
-#include "scenario/scenario.h"
+#include "scenario/guest.h"
 
 namespace rig::vm {
 
@@ -146,6 +146,7 @@ struct Backend {
   std::string_view name;
   Result<std::unique_ptr<Vm>> (*start)(const VmConfig& config);
   Result<std::string_view> (*console_device)(Arch arch);
+  Result<std::vector<std::string>> (*check)(const VmConfig& config);
 };
 std::vector<Backend> backends();
 Result<std::unique_ptr<Vm>> start(std::string_view backend, const VmConfig& config);
@@ -154,6 +155,9 @@ Result<std::unique_ptr<Vm>> start(std::string_view backend, const VmConfig& conf
 // unknown backend, or an architecture that it has no machine for, is Blame::kInput and the error
 // names what there is.
 Result<std::string_view> console_device(std::string_view backend, Arch arch);
+// Can this machine be had here? Asked before any attempt; kernel and initramfs may be missing yet.
+// Blame::kInput names what the backend does not have, and the nearest that it has. Returns notes.
+Result<std::vector<std::string>> check(std::string_view backend, const VmConfig& config);
 // The same question before anything is fetched or built for that architecture.
 Status check_arch(std::string_view backend, Arch arch);
 

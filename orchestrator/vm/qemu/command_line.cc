@@ -58,6 +58,7 @@ void add_machine(Arguments& args, const Machine& machine, const VmConfig& config
   args.add("-cpu", cpu_option(machine, config.hardware, accelerator));
   args.add("-smp", fmt::format("{}", config.cpus));
   args.add("-m", fmt::format("{}M", config.memory_bytes >> 20));
+  if (config.kernel.empty()) return;  // a trial, see hardware_check.h
   args.add("-kernel", config.kernel.string());
   if (!config.initramfs.empty()) args.add("-initrd", config.initramfs.string());
   args.add("-append", config.cmdline);

@@ -70,6 +70,7 @@ CellRecord sample_cell() {
                   .kernel_package = "linux-image-6.1.0-56-amd64",
                   .kernel_version = "6.1.192-2",
                   .cmdline = "oops=panic",
+                  .boot = "direct",
                   .module_file = "late_completion.ko",
                   .module_sha256 = "0123abcd",
                   .verdict = verdict::Verdict::kPass,

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// The machine that a scenario asks for. Pure data; the backend makes it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/arch.h"
+#include "base/file.h"
+
+namespace rig::scenario {
+
+enum class DiskBus {
+  kVirtio,
+  kNvme,
+  kMegasas,  // a MegaRAID controller
+  kScsi,     // virtio-scsi
+};
+
+// Their names in scenarios.
+struct NamedDiskBus {
+  std::string_view name;
+  DiskBus bus;
+};
+inline constexpr NamedDiskBus kDiskBuses[] = {{"virtio", DiskBus::kVirtio},
+                                              {"nvme", DiskBus::kNvme},
+                                              {"megasas", DiskBus::kMegasas},
+                                              {"scsi", DiskBus::kScsi}};
+
+struct Disk {
+  std::uint64_t bytes = 0;  // of an empty disk; 0 with an image
+  fs::path image = {};      // absolute; never written: the guest writes to a copy that goes away
+  std::string format = {};  // of the image: "raw", "qcow2"
+  DiskBus bus = DiskBus::kVirtio;
+};
+
+enum class Network {
+  kNone,
+  kUser,  // QEMU's user-mode network, cut off from the world: only the guest and its gateway
+};
+
+// What QEMU is asked for beside the rig's own machine, in the words of QEMU's options.
+struct Hardware {
+  std::string cpu;                                           // "max,+x2apic"; empty: the rig's
+  std::vector<std::pair<std::string, std::string>> machine;  // "kernel-irqchip", "split"
+  std::vector<std::string> devices;                          // "intel-iommu,intremap=on"
+};
+
+struct Guest {
+  std::uint64_t memory_bytes = 512u << 20;
+  unsigned cpus = 2;
+  std::vector<Disk> disks;
+  std::vector<std::string> drivers;  // modules of the kernel's own to load at boot: "sd_mod"
+  Network network = Network::kNone;
+  Hardware hardware;                     // on every architecture
+  std::map<Arch, Hardware> hardware_of;  // on this one beside it; its CPU and options win
+
+  Hardware hardware_on(Arch arch) const;
+};
+
+}  // namespace rig::scenario
