@@ -5,10 +5,13 @@
 #include <map>
 #include <unordered_map>
 
+#include "analyzer/facts/backtrace.h"
 #include "analyzer/facts/context.h"
 
 namespace rig::analyzer {
 namespace {
+
+constexpr std::uint32_t kMaxCpus = 8192;  // x86's NR_CPUS with MAXSMP, more than any other's
 
 // The kernel's numbers of CPUs by their per-CPU base. Counted beside the notes: the kernel may
 // number CPUs otherwise than the hypervisor.
@@ -89,6 +92,19 @@ void identify(const Kernel& kernel, const Architecture& arch, const CpuNumbers& 
   if (own && *own < cpus) cpu.number = static_cast<unsigned>(*own);
 }
 
+// Marks the CPU whose stack leads through panic(), where there is one. In words.
+std::string mark_by_stack(const Kernel& kernel, const Architecture& arch,
+                          std::vector<CpuSnapshot>& cpus) {
+  for (CpuSnapshot& cpu : cpus) {
+    const Backtrace trace = unwind_cpu(kernel, arch, cpu);
+    cpu.panicking = std::ranges::any_of(trace.frames, [](const BacktraceFrame& frame) {
+      return frame.reliable && frame.at.function == "panic";
+    });
+    if (cpu.panicking) return fmt::format("The stack of CPU {} leads through panic()", cpu.number);
+  }
+  return "No CPU's stack leads through panic()";
+}
+
 }  // namespace
 
 std::vector<CpuSnapshot> read_cpus(const std::vector<CpuNote>& notes, const Kernel& kernel,
@@ -124,8 +140,13 @@ std::vector<CpuSnapshot> read_cpus(const std::vector<CpuNote>& notes, const Kern
   if (kernel.symbols() && !panic_cpu) {
     remarks.push_back("panic: which CPU panicked is not known (no variable panic_cpu)");
   } else if (panic_cpu && *panic_cpu >= 0 && !panicking_seen) {
+    const auto count = kernel.variable<std::uint32_t>("nr_cpu_ids").value_or(kMaxCpus);
     remarks.push_back(
-        fmt::format("panic: CPU {} panicked, but its registers are not in the core", *panic_cpu));
+        static_cast<std::uint32_t>(*panic_cpu) < count
+            ? fmt::format("panic: CPU {} panicked, but its registers are not in the core",
+                          *panic_cpu)
+            : fmt::format("panic: panic_cpu holds {}, which is no CPU: it was overwritten. {}",
+                          *panic_cpu, mark_by_stack(kernel, arch, cpus)));
   }
   return cpus;
 }

@@ -15,6 +15,7 @@ namespace {
 using fake::BtfBuilder;
 using fake::FakeVirtMemory;
 using fake::KallsymsTables;
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::SizeIs;
@@ -43,6 +44,7 @@ class Crash : public testing::Test {
                            {kText + 0x400, 'T', "asm_exc_page_fault"},
                            {kText + 0x500, 'T', "asm_sysvec_apic_timer_interrupt"},
                            {kText + 0x600, 't', "stop_this_cpu"},
+                           {kText + 0x700, 'T', "panic"},
                            {kText + 0x1000, 'T', "_etext"},
                            {kData, 'D', "__per_cpu_offset"},
                            {kData + 0x100, 'D', "panic_cpu"},
@@ -113,6 +115,19 @@ class Crash : public testing::Test {
   const Architecture& arch_ = architecture(Arch::kX86_64);
   std::vector<std::string> remarks_;
 };
+
+TEST_F(Crash, WhoPanickedIsSeenFromTheStacksWhereTheVariableWasOverwritten) {
+  memory_.put(kData + 0x100, std::int32_t{0x5b4e'2da0});
+  CpuNote in_panic = note(1, kStack + 0x3000);
+  const std::uint64_t rip = kText + 0x710;
+  std::memcpy(in_panic.prstatus.data() + 112 + 128, &rip, 8);
+  const auto all = read_cpus({note(0, kStack), in_panic}, *kernel_, arch_, remarks_);
+  ASSERT_THAT(all, SizeIs(2));
+  EXPECT_FALSE(all[0].panicking);
+  EXPECT_TRUE(all[1].panicking);
+  EXPECT_THAT(remarks_, Contains("panic: panic_cpu holds 1531850144, which is no CPU: it was "
+                                 "overwritten. The stack of CPU 1 leads through panic()"));
+}
 
 TEST_F(Crash, EachCpuHasItsTaskAndTheOneThatPanickedIsKnown) {
   const auto found = cpus();
