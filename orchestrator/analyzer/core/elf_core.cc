@@ -4,6 +4,7 @@
 #include <elf.h>
 
 #include <algorithm>
+#include <array>
 
 #include "analyzer/core/container.h"
 #include "analyzer/core/core.h"
@@ -14,6 +15,11 @@ namespace {
 
 constexpr std::uint64_t kNotesLimit = 64 << 20;
 constexpr std::uint64_t kPhysLimit = std::uint64_t{1} << 56;  // above any physical address
+constexpr std::uint64_t kMaxNoteName = 32;
+constexpr std::uint64_t kMaxNote = 1 << 20;
+constexpr unsigned kMaxNotes = 1 << 16;
+// What QEMU writes behind the memory: the names of its sections.
+constexpr std::uint64_t kMaxBehindMemory = 64;
 
 class ElfMemory final : public DumpMemory {
  public:
@@ -156,6 +162,43 @@ Result<Segments> read_segments(const DumpFile& file, const Elf64_Ehdr& header) {
   return segments;
 }
 
+// How much further than the headers say the notes go on and the memory begins. QEMU 7.2 computes
+// PT_NOTE's size and all offsets from the notes of CPU 0, but on arm64 each CPU's NT_ARM_SVE is as
+// long as its own vectors. Notes and memory are written one after the other: the notes end where
+// what is left is the memory.
+std::uint64_t shift_behind_notes(const DumpFile& file, const Segments& segments) {
+  if (segments.notes.size() != 1 || segments.in_file.empty()) return 0;
+  const Extent& notes = segments.notes[0];
+  const std::uint64_t declared = notes.source + notes.size;
+  std::uint64_t begin = ~std::uint64_t{0}, end = 0;
+  for (const Extent& each : segments.in_file) {
+    begin = std::min(begin, each.source);
+    end = std::max(end, each.source + each.size);
+  }
+  if (begin != declared || file.size() <= end) return 0;
+  const std::uint64_t behind = file.size() - end;
+  std::uint64_t at = notes.source, shift = 0;
+  for (unsigned count = 0; count < kMaxNotes; ++count) {
+    const auto words = file.load<std::array<std::uint32_t, 3>>(at);
+    if (!words || (*words)[0] == 0 || (*words)[0] > kMaxNoteName || (*words)[1] > kMaxNote) break;
+    const auto name_end = file.load<char>(at + sizeof *words + (*words)[0] - 1);
+    if (name_end != '\0') break;
+    at += sizeof *words + align_up((*words)[0], 4) + align_up((*words)[1], 4);
+    if (at < declared || at - declared > behind) continue;
+    if (behind - (at - declared) <= kMaxBehindMemory) shift = at - declared;
+  }
+  return shift;
+}
+
+void move_behind_notes(std::uint64_t shift, Segments& segments, Container& container) {
+  segments.notes[0].size += shift;
+  for (Extent& each : segments.in_file) each.source += shift;
+  container.remarks.push_back(
+      fmt::format("the headers' offsets are wrong, as QEMU writes them where CPUs have vectors "
+                  "(SVE) of different lengths: memory is read {} bytes further on",
+                  shift));
+}
+
 void read_notes(const DumpFile& file, const Segments& segments, Container& container) {
   std::vector<std::byte> bytes;
   for (const Extent& note : segments.notes) {
@@ -188,6 +231,9 @@ Result<Container> open_elf(std::shared_ptr<const DumpFile> file) {
   if (segments.refused != 0) {
     container.remarks.push_back(
         fmt::format("{} segments have impossible addresses and are not used", segments.refused));
+  }
+  if (const auto shift = shift_behind_notes(*file, segments); shift != 0) {
+    move_behind_notes(shift, segments, container);
   }
   read_notes(*file, segments, container);
   container.memory = std::make_shared<ElfMemory>(std::move(file), std::move(segments.in_file),

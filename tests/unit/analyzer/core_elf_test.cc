@@ -136,6 +136,47 @@ TEST_F(ElfCore, ImpossibleSegmentsAreLeftOutWithARemark) {
   EXPECT_THAT(core->remarks(), Contains(HasSubstr("2 segments have impossible addresses")));
 }
 
+// An arm64 core whose offsets are `wrong` bytes too small, as QEMU 7.2 writes them where the second
+// CPU has longer vectors than the first.
+std::string shifted(std::uint64_t wrong, std::string_view behind) {
+  SyntheticCore core;
+  std::string bytes = core.arch(Arch::kArm64)
+                          .page(PhysAddr{0x4000'0000}, as_bytes("first"))
+                          .page(PhysAddr{0x5000'0000}, as_bytes("second"))
+                          .prstatus_of_pid(1)
+                          .prstatus_of_pid(2)
+                          .vmcoreinfo("OSRELEASE=6.1.0-test\nPAGESIZE=4096\n")
+                          .bytes(CoreFormat::kElf);
+  for (unsigned i = 0; i < 3; ++i) {
+    const auto at = sizeof(Elf64_Ehdr) + i * sizeof(Elf64_Phdr);
+    auto segment = *load<Elf64_Phdr>(as_bytes(bytes), at);
+    (segment.p_type == PT_NOTE ? segment.p_filesz : segment.p_offset) -= wrong;
+    std::memcpy(bytes.data() + at, &segment, sizeof segment);
+  }
+  return bytes.append(behind);
+}
+
+TEST_F(ElfCore, MemoryThatLiesFurtherOnThanTheHeadersSayIsFoundBehindTheNotes) {
+  const auto core = open_bytes(shifted(424, std::string_view("\0.shstrtab", 11)));
+  ASSERT_TRUE(core) << core.error().message();
+  EXPECT_EQ(core->cpus().size(), 2u);
+  EXPECT_TRUE(core->vmcoreinfo() && !core->vmcoreinfo_searched());
+  EXPECT_EQ(core->memory().load<char>(PhysAddr{0x4000'0000}), 'f');
+  EXPECT_EQ(core->memory().load<char>(PhysAddr{0x5000'0000}), 's');
+  EXPECT_THAT(core->remarks(), Contains(HasSubstr("424 bytes further on")));
+}
+
+TEST_F(ElfCore, OffsetsThatAreRightStayAsTheyAre) {
+  for (const std::string behind : {"", "some names",
+                                   "0123456789abcdefghijklmnopqrstuvwxyz0123456"
+                                   "789abcdefghijklmnopqrstuvwxyz"}) {
+    const auto core = open_bytes(shifted(0, behind));
+    ASSERT_TRUE(core) << core.error().message();
+    EXPECT_EQ(core->memory().load<char>(PhysAddr{0x5000'0000}), 's');
+    EXPECT_THAT(core->remarks(), testing::Not(Contains(HasSubstr("further on"))));
+  }
+}
+
 TEST_F(ElfCore, TwoNoteSegmentsAreReadAsOne) {
   SyntheticCore one;
   const std::string whole = one.page(PhysAddr{0}, as_bytes("x"))
