@@ -7,6 +7,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include <algorithm>
 #include <fstream>
 
 #include "analyzer/core/kdump.h"
@@ -122,6 +123,13 @@ SyntheticCore& SyntheticCore::memory(PhysAddr address, ByteView bytes) {
   std::uint64_t at = raw(address);
   do {
     std::string& page = pages_[align_down(at, kPage)];
+    // A page of zeros is kept as an empty one: real guests have many.
+    if (page.empty() && at % kPage == 0 && bytes.size() >= kPage &&
+        std::ranges::all_of(bytes.first(kPage), [](std::byte b) { return b == std::byte{0}; })) {
+      bytes = bytes.subspan(kPage);
+      at += kPage;
+      continue;
+    }
     page.resize(kPage);
     const std::size_t inside = at % kPage;
     const std::size_t count = std::min<std::size_t>(bytes.size(), kPage - inside);
@@ -227,7 +235,10 @@ std::string SyntheticCore::elf_bytes() const {
   append(out, header);
   for (const Elf64_Phdr& segment : segments) append(out, segment);
   out += note_bytes;
-  for (const auto& [address, bytes] : pages_) out += bytes;
+  for (const auto& [address, bytes] : pages_) {
+    out += bytes;
+    out.resize(out.size() + kPage - bytes.size());
+  }
   return out;
 }
 
@@ -266,7 +277,7 @@ std::string SyntheticCore::kdump_pages(const std::map<std::uint64_t, std::string
   std::string descriptors;
   std::string data = zero;
   for (const auto& [number, content] : blocks) {
-    if (content == zero) {
+    if (content.empty() || content == zero) {
       append(descriptors, KdumpPageDescriptor{data_offset, block_size_, 0, 0});
       continue;
     }
@@ -286,6 +297,7 @@ std::string SyntheticCore::kdump_bytes(CoreFormat format) const {
   std::map<std::uint64_t, std::string> blocks;  // by block number
   for (const auto& [address, bytes] : pages_) {
     std::string& content = blocks[address / block];
+    if (bytes.empty()) continue;
     content.resize(block);
     bytes.copy(content.data() + address % block, bytes.size());
   }

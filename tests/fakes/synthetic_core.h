@@ -76,7 +76,7 @@ class SyntheticCore {
   std::string notes() const;
 
   Arch arch_ = Arch::kX86_64;
-  std::map<std::uint64_t, std::string> pages_;  // by address
+  std::map<std::uint64_t, std::string> pages_;  // by address; empty: zeros
   std::set<std::uint64_t> excluded_;
   std::optional<std::string> vmcoreinfo_;
   std::vector<std::pair<std::string, std::string>> cpus_;  // PRSTATUS, QEMU

@@ -40,7 +40,9 @@ class CpuNumbers {
 class CpuStacks {
  public:
   CpuStacks(const Kernel& kernel, const Architecture& arch, std::size_t cpus) {
-    for (unsigned number = 0; number < cpus; ++number) {
+    const auto offsets = kernel.per_cpu_offsets(cpus);
+    for (unsigned number = 0; number < offsets.size(); ++number) {
+      if (offsets[number] == 0) continue;
       const auto current = arch.current_task(kernel, number);
       const auto task = current ? read_task(kernel, arch, *current) : std::nullopt;
       if (task && task->stack.size != 0) add(task->stack, number);
@@ -77,7 +79,8 @@ std::optional<Task> task_on_stack(const Kernel& kernel, const Architecture& arch
 void identify(const Kernel& kernel, const Architecture& arch, const CpuNumbers& numbers,
               std::optional<CpuStacks>& stacks, std::size_t cpus, CpuSnapshot& cpu) {
   auto number = numbers.of(cpu.state);
-  if (!number && cpu.state.per_cpu_bases.empty() && !cpu.state.user_mode) {
+  // The bases of a CPU that the kernel itself saved (/proc/vmcore) are the user's.
+  if (!number && !cpu.state.user_mode) {
     if (!stacks) stacks.emplace(kernel, arch, cpus);
     number = stacks->of(cpu.state.sp);
   }
