@@ -72,7 +72,8 @@ Answers ask_crash(const std::string& core, const std::vector<std::string>& comma
   return answers;
 }
 
-Answers ask_crashrig(const std::string& core, const std::vector<std::string>& questions) {
+Answers ask_crashrig(const std::string& core, const std::vector<std::string>& questions,
+                     const std::string& options) {
   const auto folder = TempDir::create("crashrig-oracle");
   if (!folder) {
     ADD_FAILURE() << folder.error().what;
@@ -80,7 +81,7 @@ Answers ask_crashrig(const std::string& core, const std::vector<std::string>& qu
   }
   const fs::path script = folder->path() / "questions";
   EXPECT_TRUE(write_file_atomically(script, fmt::format("{}\n", fmt::join(questions, "\n"))));
-  const std::string shell = fmt::format("{} inspect {} < {}", shell_quote(RIG_PROGRAM),
+  const std::string shell = fmt::format("{} inspect {} {} < {}", shell_quote(RIG_PROGRAM), options,
                                         shell_quote(core), shell_quote(script.string()));
   const auto done = finish({"sh", {"-c", shell}, {}, {}});
   if (!done) return Answers(questions.size());

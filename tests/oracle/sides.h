@@ -24,7 +24,9 @@ Answers ask_crash(const std::string& core, const std::vector<std::string>& comma
 
 // `crashrig inspect`, all in one start of it. What it says of a question without an answer goes to
 // standard error, and is left out here.
-Answers ask_crashrig(const std::string& core, const std::vector<std::string>& questions);
+// `options` are the command's own, as a shell has them.
+Answers ask_crashrig(const std::string& core, const std::vector<std::string>& questions,
+                     const std::string& options = {});
 
 // "  a   b c " -> {"a", "b", "c"}
 std::vector<std::string> words(std::string_view line);
