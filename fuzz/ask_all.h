@@ -14,12 +14,14 @@ namespace rig::fuzz {
 // Calls `before(question)` ahead of each.
 inline void ask_all(analyzer::Core core, const std::function<void(const std::string&)>& before) {
   static const std::vector<std::string> kAsked = {"log",
+                                                  "log -T",
                                                   "sys",
                                                   "cpus",
                                                   "bt",
                                                   "bt -a",
                                                   "bt -A",
                                                   "bt -e",
+                                                  "bt -f",
                                                   "bt 1",
                                                   "ps",
                                                   "ps -p",
