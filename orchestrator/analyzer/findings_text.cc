@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "analyzer/analyzer.h"
+#include "analyzer/facts/memory_size.h"
 #include "analyzer/findings_parts.h"
 #include "analyzer/symbols/kernel.h"
 #include "base/text.h"
@@ -14,7 +15,7 @@ void put_head(std::string& out, const CoreFacts& core) {
   put_labelled(out, "core", core.path);
   put_labelled(out, "",
                fmt::format("{}, {} for {} of guest memory", core.format,
-                           human_bytes(core.file_bytes), human_bytes(core.memory_bytes)));
+                           human_bytes(core.file_bytes), memory_size(core.memory_bytes)));
   std::string kernel = core.release.empty() ? "unknown release" : core.release;
   kernel += fmt::format(", {}", to_string(core.arch));
   if (core.paging_levels) kernel += fmt::format(", {}-level paging", *core.paging_levels);

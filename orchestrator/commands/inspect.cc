@@ -11,14 +11,11 @@
 #include "base/text.h"
 #include "commands/core_source.h"
 #include "commands/output.h"
+#include "commands/question_words.h"
 #include "commands/verbs.h"
 
 namespace rig::commands {
 namespace {
-
-using Words = std::vector<std::string>;
-
-constexpr std::string_view kSeparator = ",";
 
 struct InspectArguments {
   CoreSource source;
@@ -30,20 +27,6 @@ std::string joined(std::span<const std::string> words) {
   return fmt::format("{}", fmt::join(words, " "));
 }
 
-// {"bt", "-a", ",", "ps"} -> {"bt", "-a"}, {"ps"}
-std::vector<Words> split_questions(const Words& words) {
-  std::vector<Words> questions(1);
-  for (const std::string& word : words) {
-    if (word == kSeparator) {
-      questions.emplace_back();
-    } else {
-      questions.back().push_back(word);
-    }
-  }
-  std::erase_if(questions, [](const Words& question) { return question.empty(); });
-  return questions;
-}
-
 std::string help() {
   std::string text = "\nQUESTIONS\n";
   for (const analyzer::Question& each : analyzer::all_questions()) {
@@ -51,8 +34,9 @@ std::string help() {
     if (!each.usage.empty()) text += fmt::format("           {} {}\n", each.name, each.usage);
   }
   return text +
-         "\nSeveral questions in one call are separated by a comma that stands alone:\n"
-         "  crashrig inspect vmcore bt -a , ps , mem\n"
+         "\nSeveral questions in one call are separated by commas, or quoted:\n"
+         "  crashrig inspect vmcore bt -a, ps, mem\n"
+         "  crashrig inspect vmcore 'bt -a' 'files 1'\n"
          "QUESTION --help shows one question's usage. "
          "Without a QUESTION they are read from standard input, one on each line.";
 }
@@ -71,9 +55,14 @@ class Interview {
     if (json_) return print_out(json_line(question, answer));
     if (headed) RIG_TRY(print_out(fmt::format("== {} ==\n", joined(question))));
     if (answer) return print_out(answer->text);
-    fmt::print(stderr, "crashrig: {}\n", answer.error().what);
-    if (!answer.error().hint.empty()) fmt::print(stderr, "  next: {}\n", answer.error().hint);
+    refuse(answer.error());
     return {};
+  }
+
+  void refuse(const Error& error) {
+    failed_ = true;
+    fmt::print(stderr, "crashrig: {}\n", error.what);
+    if (!error.hint.empty()) fmt::print(stderr, "  next: {}\n", error.hint);
   }
 
   bool failed() const { return failed_; }
@@ -96,9 +85,14 @@ Status ask_from_stdin(Interview& interview) {
   const bool person = ::isatty(STDIN_FILENO) && ::isatty(STDOUT_FILENO);
   for (std::string line; (person ? std::cout << "crashrig> " << std::flush : std::cout),
                          std::getline(std::cin, line);) {
-    Words words = split(line, ' ');
-    std::erase_if(words, [](const std::string& word) { return word.empty(); });
-    if (words.empty() || words[0].starts_with('#')) continue;
+    if (trim(line).starts_with('#')) continue;
+    const auto divided = words_of(line);
+    if (!divided) {
+      interview.refuse(divided.error());
+      continue;
+    }
+    const Words& words = *divided;
+    if (words.empty()) continue;
     if (words.size() == 1 && (words[0] == "quit" || words[0] == "q" || words[0] == "exit")) break;
     if (words[0] == "help" && words.size() > 1) {
       const Words usage = {words[1], "--help"};

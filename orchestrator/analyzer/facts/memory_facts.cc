@@ -5,6 +5,7 @@
 
 #include "analyzer/facts/counters.h"
 #include "analyzer/facts/guest_walks.h"
+#include "analyzer/facts/memory_size.h"
 #include "analyzer/facts/swaps.h"
 #include "analyzer/facts/zones.h"
 #include "base/text.h"
@@ -254,7 +255,7 @@ Pages find(const std::vector<MemoryRow>& rows, std::string_view name) {
 // What reclaim has left to take from.
 std::string reclaim_words(const MemoryFacts& facts) {
   const auto bytes = [&](std::string_view name) {
-    return human_bytes(find(facts.meminfo, name).value_or(0) * facts.page_size);
+    return memory_size(find(facts.meminfo, name).value_or(0) * facts.page_size);
   };
   const auto file = find(facts.meminfo, "Active(file)").value_or(0) +
                     find(facts.meminfo, "Inactive(file)").value_or(0);
@@ -269,7 +270,7 @@ std::string reclaim_words(const MemoryFacts& facts) {
                         bytes("AnonPages"));
   }
   return words + fmt::format("; reclaim can take from {} of page cache and {} of slab",
-                             human_bytes(file * facts.page_size), bytes("SReclaimable"));
+                             memory_size(file * facts.page_size), bytes("SReclaimable"));
 }
 
 // Who has most of what is in use; what none of the counters has went to drivers page by page.
@@ -295,7 +296,7 @@ std::string consumer_words(const MemoryFacts& facts, std::uint64_t used) {
   offer("huge pages", huge);
   offer("no counter's (pages that drivers took, or lost ones)", less(used, known + huge));
   if (most == 0) return {};
-  return fmt::format("; most of what is used is {}: {}", who, human_bytes(most * facts.page_size));
+  return fmt::format("; most of what is used is {}: {}", who, memory_size(most * facts.page_size));
 }
 
 }  // namespace
@@ -306,8 +307,8 @@ std::string memory_verdict(const MemoryFacts& facts) {
   if (!total || !free || *total == 0) return "how much memory is free is not known";
   const double share = static_cast<double>(*free) / static_cast<double>(*total);
   std::string words =
-      fmt::format("{} of {} is free ({:.1f} %)", human_bytes(*free * facts.page_size),
-                  human_bytes(*total * facts.page_size), share * 100);
+      fmt::format("{} of {} is free ({:.1f} %)", memory_size(*free * facts.page_size),
+                  memory_size(*total * facts.page_size), share * 100);
   std::string pressed;  // zones below their low watermark
   for (const ZoneFacts& each : facts.zones) {
     if (each.free > each.low || each.low == 0) continue;

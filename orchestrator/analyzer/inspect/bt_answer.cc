@@ -14,13 +14,15 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::string_view kUsage = "bt [-a | -A | PID | TASK | COMMAND ...] [-l] [-e]";
+constexpr std::string_view kUsage = "bt [-a | -A | PID | TASK | COMMAND ...] [-l] [-e] [-f]";
+constexpr std::uint64_t kMaxFrameBytes = 4096;  // of one frame that -f shows
 
 struct Request {
   bool all_cpus = false;
   bool all_tasks = false;
   bool lines = false;            // -l: file and line where they are known
   bool only_exceptions = false;  // -e
+  bool words = false;            // -f: what lies in each frame
   std::vector<std::string> names;
 };
 
@@ -41,6 +43,8 @@ Result<Request> parse(Arguments arguments) {
       request.lines = true;
     } else if (each == "-e") {
       request.only_exceptions = true;
+    } else if (each == "-f") {
+      request.words = true;
     } else if (each.starts_with('-')) {
       return fail_hint(Blame::kInput, fmt::format("usage: {}", kUsage), "bt: no option '{}'", each);
     } else {
@@ -181,7 +185,45 @@ std::string frame_text(std::size_t number, const BacktraceFrame& frame, const Re
   return text;
 }
 
-std::string trace_text(const Backtrace& trace, const Subject& subject, const Request& request) {
+struct FrameWords {
+  VirtAddr begin{};
+  std::vector<std::uint64_t> words;
+};
+
+// From the frame's stack pointer to the caller's, where that is on the same stack; else to the
+// stack's end, as far as the core has it.
+FrameWords frame_words(Session& session, const Backtrace& trace, std::size_t number) {
+  const VirtAddr begin{align_down(raw(trace.frames[number].sp), 8)};
+  FrameWords found{begin, {}};
+  const auto kernel = session.kernel();
+  const auto& stacks = session.stacks();
+  const auto stack =
+      std::ranges::find_if(stacks, [&](const StackRange& each) { return each.contains(begin); });
+  if (!kernel || stack == stacks.end()) return found;
+  VirtAddr end = stack->end();
+  if (number + 1 < trace.frames.size()) {
+    const VirtAddr next = trace.frames[number + 1].sp;
+    if (stack->contains(next) && next >= begin) end = next;
+  }
+  const auto bytes = (*kernel)->memory().read_up_to(begin, std::min(end - begin, kMaxFrameBytes));
+  for (std::uint64_t at = 0; at + 8 <= bytes.size(); at += 8) {
+    found.words.push_back(load<std::uint64_t>(bytes, at).value_or(0));
+  }
+  return found;
+}
+
+std::string words_text(const FrameWords& frame) {
+  std::string text;
+  for (std::size_t i = 0; i < frame.words.size(); ++i) {
+    if (i % 2 == 0) text += fmt::format("    {:x}:", raw(frame.begin + i * 8));
+    text += fmt::format(" {:016x}", frame.words[i]);
+    if (i % 2 == 1 || i + 1 == frame.words.size()) text += '\n';
+  }
+  return text;
+}
+
+std::string trace_text(Session& session, const Backtrace& trace, const Subject& subject,
+                       const Request& request) {
   std::string text;
   const std::string own = subject.task ? subject.task->stack.name : std::string();
   for (std::size_t i = 0; i < trace.frames.size(); ++i) {
@@ -192,9 +234,21 @@ std::string trace_text(const Backtrace& trace, const Subject& subject, const Req
     }
     if (request.only_exceptions && frame.exception.empty()) continue;
     text += frame_text(i, frame, request);
+    if (request.words) text += words_text(frame_words(session, trace, i));
   }
   text += fmt::format("    {}: {}\n", trace.complete ? "end" : "lost", printable(trace.end));
   return text + registers_text(trace.user_registers);
+}
+
+json::array words_json(Session& session, const Backtrace& trace) {
+  json::array frames;
+  for (std::size_t i = 0; i < trace.frames.size(); ++i) {
+    const FrameWords found = frame_words(session, trace, i);
+    json::array words;
+    for (const std::uint64_t word : found.words) words.push_back(json::value(hex(word)));
+    frames.push_back(json::object{{"address", hex(found.begin)}, {"words", std::move(words)}});
+  }
+  return frames;
 }
 
 json::object trace_json(Session& session, const Subject& subject, const Backtrace& trace) {
@@ -223,8 +277,9 @@ Result<Answer> answer_bt(Session& session, Arguments arguments) {
                             : subject.task ? session.backtrace(*subject.task)
                                            : Backtrace{};
     if (!answer.text.empty()) answer.text += '\n';
-    answer.text += header(session, subject) + trace_text(trace, subject, request);
+    answer.text += header(session, subject) + trace_text(session, trace, subject, request);
     all.push_back(trace_json(session, subject, trace));
+    if (request.words) all.back().as_object()["words"] = words_json(session, trace);
   }
   answer.json = json::serialize(all);
   return answer;

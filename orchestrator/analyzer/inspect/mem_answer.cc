@@ -4,10 +4,12 @@
 #include <boost/json.hpp>
 
 #include "analyzer/facts/memory_facts.h"
+#include "analyzer/facts/memory_size.h"
 #include "analyzer/guest_json.h"
 #include "analyzer/inspect/answers.h"
 #include "analyzer/inspect/task_choice.h"
 #include "analyzer/inspect/text_table.h"
+#include "base/text.h"
 
 namespace rig::analyzer {
 namespace {
@@ -15,14 +17,6 @@ namespace {
 std::uint64_t pages_of(const MemoryFacts& facts, std::string_view name) {
   const auto found = std::ranges::find(facts.rows, name, &MemoryRow::name);
   return found != facts.rows.end() ? found->pages : 0;
-}
-
-std::string size(std::uint64_t pages, std::uint64_t page_size) {
-  const double kilobytes = static_cast<double>(pages) * static_cast<double>(page_size) / 1024;
-  if (pages == 0) return "0";
-  if (kilobytes < 1024) return fmt::format("{:.0f} KB", kilobytes);
-  if (kilobytes < 1024 * 1024) return fmt::format("{:.1f} MB", kilobytes / 1024);
-  return fmt::format("{:.1f} GB", kilobytes / 1024 / 1024);
 }
 
 // Which row a row is a part of; empty: it is a whole.
@@ -41,7 +35,8 @@ std::string rows(const MemoryFacts& facts) {
     const std::string_view whole = whole_of(row.name);
     const auto all = pages_of(facts, whole);
     const auto share = all != 0 ? row.pages * 100 / all : 0;
-    table.row({row.name, std::to_string(row.pages), size(row.pages, facts.page_size),
+    table.row({row.name, std::to_string(row.pages),
+               row.pages == 0 ? "0" : memory_size(row.pages * facts.page_size),
                whole.empty() ? "----" : fmt::format("{}% of {}", share, whole)});
   }
   return table.text();

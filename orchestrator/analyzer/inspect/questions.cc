@@ -11,8 +11,11 @@ namespace {
 
 // By topic: who was where, the guest, types and memory.
 constexpr Question kQuestions[] = {
-    {"bt", "[-a | -A | PID | TASK | COMM ...] [-l] [-e]",
-     "who called whom: of the task that panicked, of all CPUs (-a), of all tasks (-A)", answer_bt},
+    {"bt", "[-a | -A | PID | TASK | COMM ...] [-l] [-e] [-f]",
+     "who called whom: of the task that panicked, of all CPUs (-a), of all tasks (-A); -f the "
+     "words "
+     "of each frame",
+     answer_bt},
     {"cpus", "", "what each CPU was doing: its task, in which context, where", answer_cpus},
     {"files", "[PID | TASK | COMM]", "what a task has open, its root and directory", answer_files},
     {"ps", "[-k | -u | -G] [-p | -m | -t] [PID | TASK | COMM ...]",
@@ -20,7 +23,7 @@ constexpr Question kQuestions[] = {
     {"task", "[PID | TASK | COMM] [-R MEMBER[,MEMBER ...]]",
      "one task in words, or members of its task_struct", answer_task},
 
-    {"log", "", "the kernel's log, as dmesg prints it", answer_log},
+    {"log", "[-T]", "the kernel's log, as dmesg prints it; -T with dates (UTC)", answer_log},
     {"mem", "[-m]", "where memory went, the zones and what they mean; -m as /proc/meminfo",
      answer_mem},
     {"mods", "[NAME ...]", "the loaded modules: size, state, taint, users", answer_mods},

@@ -90,6 +90,7 @@ class RdAnswer {
       : kernel_(kernel),
         request_(request),
         object_(memory, request.at, request.count * request.word),
+        session_(session),
         pointee_(session, kernel) {}
 
   Answer answer() {
@@ -112,11 +113,29 @@ class RdAnswer {
     }
     boost::json::object json{
         {"address", hex(request_.at)}, {"word_size", request_.word}, {"words", std::move(words_)}};
-    if (!missing_.empty()) json["missing"] = std::move(missing_);
+    if (!missing_.empty()) {
+      json["missing"] = std::move(missing_);
+      if (const auto note = user_note(); !note.empty()) {
+        text_ += fmt::format("note: {}\n", printable(note));
+        json["note"] = utf8(note);
+      }
+    }
     return {std::move(text_), boost::json::serialize(json)};
   }
 
  private:
+  // Only the kernel's page tables are read: each task maps the lower half as it likes.
+  std::string user_note() const {
+    if (request_.physical || (raw(request_.at) >> 55 & 1) != 0) return {};
+    std::string note = fmt::format(
+        "{} is a user address, which means another place in each task; rd reads the kernel's",
+        request_.at);
+    const CpuSnapshot* cpu = session_.panic_cpu();
+    if (!cpu || !cpu->task) return note;
+    return note + fmt::format(" (the task on the CPU of interest was {}, PID {})", cpu->task->comm,
+                              cpu->task->pid.value_or(0));
+  }
+
   // Lines that are not whole are said once for the whole hole, and left out.
   std::uint64_t skip(std::uint64_t at, std::uint64_t part, std::uint64_t size,
                      const ReadFault& fault) {
@@ -193,6 +212,7 @@ class RdAnswer {
   const Kernel& kernel_;
   const Request& request_;
   ObjectBytes object_;
+  Session& session_;
   Pointee pointee_;
   std::string text_;
   boost::json::array words_, missing_;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // `sys`: the guest in a dozen lines, as crash begins.
 #include <boost/json.hpp>
-#include <ctime>
 
+#include "analyzer/facts/memory_size.h"
 #include "analyzer/facts/system_facts.h"
 #include "analyzer/guest_json.h"
 #include "analyzer/inspect/answers.h"
+#include "analyzer/inspect/log_dates.h"
 #include "analyzer/inspect/task_choice.h"
 #include "base/text.h"
 
@@ -16,15 +17,6 @@ constexpr std::size_t kLabelWidth = 12;
 
 std::string line(std::string_view label, std::string_view value) {
   return fmt::format("{:>{}}: {}\n", label, kLabelWidth, printable(value));
-}
-
-std::string date(std::uint64_t seconds) {
-  const auto time = static_cast<std::time_t>(seconds);
-  std::tm parts{};
-  if (!::gmtime_r(&time, &parts)) return fmt::format("{} s after 1970", seconds);
-  char text[64];
-  const auto size = std::strftime(text, sizeof text, "%a %b %d %H:%M:%S UTC %Y", &parts);
-  return {text, size};
 }
 
 std::string duration(double seconds) {
@@ -73,7 +65,8 @@ Result<Answer> answer_sys(Session& session, Arguments arguments) {
   RIG_TRY(expect_no_arguments("sys", arguments));
   RIG_ASSIGN(const SystemFacts facts, system_facts(session));
   std::string text = line("CPUS", cpu_words(facts, session.core().cpus().size()));
-  if (facts.crash_time) text += line("DATE", date(*facts.crash_time));
+  if (facts.crash_time)
+    text += line("DATE", calendar_time(*facts.crash_time, "%a %b %d %H:%M:%S UTC %Y"));
   if (facts.uptime) text += line("UPTIME", duration(*facts.uptime));
   if (!facts.load_average.empty()) text += line("LOAD AVERAGE", load_words(facts.load_average));
   if (facts.tasks) text += line("TASKS", std::to_string(*facts.tasks));
@@ -81,11 +74,7 @@ Result<Answer> answer_sys(Session& session, Arguments arguments) {
   text += line("RELEASE", facts.release);
   text += line("VERSION", facts.version);
   text += line("MACHINE", facts.machine);
-  if (facts.memory_bytes) {
-    constexpr double kMebibyte = 1 << 20;
-    text += line("MEMORY",
-                 fmt::format("{:.1f} MB", static_cast<double>(*facts.memory_bytes) / kMebibyte));
-  }
+  if (facts.memory_bytes) text += line("MEMORY", memory_size(*facts.memory_bytes));
   if (!facts.cmdline.empty()) text += line("CMDLINE", facts.cmdline);
   if (facts.panic) text += panic_lines(*facts.panic);
   text += taint_lines(facts);

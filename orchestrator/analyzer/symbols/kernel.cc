@@ -41,6 +41,16 @@ std::optional<Btf> find_types(const VirtMemory& memory, const Kallsyms& symbols,
   return std::nullopt;
 }
 
+// Sections whose symbols nm calls data, because the linker may write to them.
+constexpr std::pair<std::string_view, std::string_view> kConstants{"__start_rodata",
+                                                                   "__end_rodata"};
+
+bool lies_between(const Kernel& kernel, VirtAddr address,
+                  std::pair<std::string_view, std::string_view> symbols) {
+  const auto begin = kernel.symbol(symbols.first), end = kernel.symbol(symbols.second);
+  return begin && end && address >= *begin && address < *end;
+}
+
 }  // namespace
 
 Kernel::Kernel(const VirtMemory& memory, const Vmcoreinfo& info, std::optional<Kallsyms> symbols,
@@ -195,7 +205,8 @@ std::optional<std::string> Kernel::data(VirtAddr address) const {
     if (!found) return std::nullopt;
     const auto distance = address - found->address;
     // String literals and constants have no symbols of their own: they only lie behind one.
-    if ((found->type == 'r' || found->type == 'R') && distance >= kFarFromSymbol) {
+    if (distance >= kFarFromSymbol &&
+        (found->type == 'r' || found->type == 'R' || lies_between(*this, address, kConstants))) {
       return fmt::format("without a symbol, {:#x} behind {}", distance, found->name);
     }
     return fmt::format("{}+{:#x}", found->name, distance);

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "analyzer/facts/guest_walks.h"
+#include "analyzer/facts/memory_size.h"
 #include "analyzer/facts/zones.h"
 #include "fakes/fake_guest.h"
 
@@ -77,6 +78,11 @@ class Memory : public testing::Test {
   FakeGuest guest;
   VirtAddr node{}, zone{};
 };
+
+TEST(MemorySize, HasBinaryUnits) {
+  EXPECT_EQ(memory_size(512 << 20), "512.0 MiB");
+  EXPECT_EQ(memory_size(1000), "1000 B");
+}
 
 TEST_F(Memory, WhatTheCpusHaveNotHandedOverIsCounted) {
   zone_stat(0, 5000);
@@ -160,8 +166,8 @@ TEST_F(Memory, LowMemoryWithoutSwapIsSaidInWords) {
   guest.variable("total_swap_pages", 0);
   const auto low = memory_facts(guest.kernel(), 4096);
   EXPECT_THAT(low.verdict, HasSubstr("(0.7 %): memory is low"));
-  EXPECT_THAT(low.verdict, HasSubstr("most of what is used is anonymous memory: 368.6 MB"));
-  EXPECT_THAT(low.verdict, HasSubstr("there is no swap, so the 368.6 MB of anonymous memory"));
+  EXPECT_THAT(low.verdict, HasSubstr("most of what is used is anonymous memory: 351.6 MiB"));
+  EXPECT_THAT(low.verdict, HasSubstr("there is no swap, so the 351.6 MiB of anonymous memory"));
   zone_stat(0, 150);
   EXPECT_THAT(memory_facts(guest.kernel(), 4096).verdict,
               HasSubstr("below the low watermark in Normal of node 0"));
@@ -172,7 +178,7 @@ TEST_F(Memory, MemoryThatNoCounterHasIsSaidToBeNobodys) {
   node_stat(4, 1000);
   EXPECT_THAT(memory_facts(guest.kernel(), 4096).verdict,
               HasSubstr("most of what is used is no counter's (pages that drivers took, or lost "
-                        "ones): 404.9 MB"));
+                        "ones): 386.1 MiB"));
 }
 
 TEST_F(Memory, SwapThatIsThereIsNotCalledMissing) {

@@ -101,6 +101,21 @@ TEST_F(Bt, OnlyExceptionsAreShownWhenAskedForThem) {
   EXPECT_THAT(shown, Not(HasSubstr("#0 ")));
 }
 
+TEST_F(Bt, TheWordsOfEachFrameReachUpToItsCallers) {
+  const auto shown = text({"bt", "-f"});
+  // panic(): only the return address into the entry code.
+  EXPECT_THAT(shown, HasSubstr("\n    ffffc90000013df8: "));
+  EXPECT_THAT(shown, Not(HasSubstr("\n    ffffc90000013df0")));
+  // The frame of the exception, with RBX in it.
+  EXPECT_THAT(shown, HasSubstr("\n    ffffc90000013e20: 0000000000000000 0000000000000106\n"));
+  const auto answer = ask({"bt", "-f"});
+  ASSERT_TRUE(answer);
+  const auto words = json::parse(answer->json).at(0).at("words").as_array();
+  ASSERT_EQ(words.size(), 4u);
+  EXPECT_EQ(words[0].at("words").as_array().size(), 1u);
+  EXPECT_EQ(words[1].at("address").as_string(), "0xffffc90000013e00");
+}
+
 TEST_F(Bt, JsonHasTheFramesAsFindingsHaveThem) {
   const auto answer = ask({"bt"});
   ASSERT_TRUE(answer) << answer.error().message();

@@ -62,6 +62,14 @@ TEST(InspectRd, WordsThatAreNotThereAreLeftOutAndCounted) {
   EXPECT_THAT(core.json(fmt::format("rd {:x} 4", begin)), HasSubstr(R"("why":"excluded)"));
 }
 
+TEST(InspectRd, AUserAddressIsSaidToBeOne) {
+  const std::string text = KernelCore().text("rd 0x43d0b0");
+  EXPECT_THAT(text, HasSubstr("43d0b0:  <not mapped at 0x43d0b0>, 1 word left out\n"));
+  EXPECT_THAT(text, HasSubstr("note: 0x43d0b0 is a user address, which means another place in "));
+  EXPECT_THAT(KernelCore().json("rd 0x43d0b0"), HasSubstr("is a user address"));
+  EXPECT_THAT(KernelCore().text("rd 0xffffffff90000000"), testing::Not(HasSubstr("user")));
+}
+
 TEST(InspectRd, PhysicalAddressesAreReadAsSuch) {
   KernelCore core;
   core.put(kSample, std::uint64_t{0x1234});
