@@ -76,7 +76,7 @@ Command command(const KernelMake& make, std::vector<std::string> arguments) {
        "LOCALVERSION=",
        // Where it was built means nothing to who reads a line table. Types, lines and inlined calls
        // are what is wanted of DWARF: where optimised variables lie costs a sixth of the build.
-       fmt::format("KCFLAGS=-fno-var-tracking-assignments -fdebug-prefix-map={}=/usr/src/linux "
+       fmt::format("KCFLAGS=-fno-var-tracking -fdebug-prefix-map={}=/usr/src/linux "
                    "-fdebug-prefix-map={}=/usr/src/linux",
                    make.source.string(), make.objects.string())},
       {},
