@@ -54,8 +54,7 @@ TEST_P(BuiltKernel, KasanKernelBootsAndRunsAModuleOfOurs) {
   ASSERT_FALSE(built("debian-6.1-kasan").empty());
   const fs::path scenario = bench_.folder() / "kasan-boot.yaml";
   ASSERT_TRUE(write_file_atomically(scenario, kScenario));
-  const auto done = bench_.crashrig({"run", scenario.string(), "--arch", GetParam(), "--results",
-                                     bench_.results().string(), "--json"});
+  const auto done = bench_.crashrig({"run", scenario.string(), "--arch", GetParam(), "--json"});
   ASSERT_EQ(done.exit_code, 0) << done.err << done.out;
   EXPECT_EQ(attempt_of(done.json(), "fixed").at("outcome"), "survived");
 }
