@@ -199,6 +199,12 @@ Result<std::optional<std::string>> check_memory(std::uint64_t bytes, const HostM
 
 namespace {
 
+bool is_of_accelerator(std::string name) {
+  name = dashes(std::move(name));
+  return std::find(std::begin(kAcceleratorOptions), std::end(kAcceleratorOptions), name) !=
+         std::end(kAcceleratorOptions);
+}
+
 // Is there anything that QEMU may refuse, or is this the rig's own machine?
 bool is_plain(const VmConfig& config) {
   const auto is_empty = [](const scenario::Disk& disk) { return disk.image.empty(); };
@@ -217,7 +223,8 @@ Texts said(const std::string& output, std::string_view binary) {
     if (const auto at = text.find(prefix); at != std::string::npos) {
       text.erase(0, at + prefix.size());
     }
-    if (!text.empty()) lines.push_back(std::move(text));
+    // Each CPU says the same of itself.
+    if (!text.empty() && !contains(lines, text)) lines.push_back(std::move(text));
   }
   return lines;
 }
@@ -276,6 +283,11 @@ Result<Texts> check_machine(const VmConfig& config) {
     const Status status = check_names(config, accelerator.name, source);
     if (status) break;
     if (fresh) return tl::unexpected(status.error());
+  }
+  for (const auto& [name, value] : config.hardware.machine) {
+    if (accelerator.name == "kvm" || !is_of_accelerator(name)) continue;
+    notes.push_back(fmt::format("the machine option '{}' is KVM's: under {} it has no effect", name,
+                                accelerator.name));
   }
   RIG_ASSIGN(const Texts lines, try_start(config, *machine, program, accelerator.name));
   notes.insert(notes.end(), lines.begin(), lines.end());

@@ -173,6 +173,19 @@ TEST_F(RealCheck, ValuesAndBusesAreTriedOut) {
   EXPECT_THAT(problem(bad), HasSubstr("/nonexistent.img"));
 }
 
+TEST_F(RealCheck, WhatIsLeftOutIsNotedOnce) {
+  VmConfig odd = config();
+  odd.cpus = 4;
+  odd.hardware = {.cpu = "Skylake-Client", .machine = {{"kernel-irqchip", "split"}}, .devices = {}};
+  const auto notes = check_machine(odd);
+  ASSERT_TRUE(notes) << notes.error().message();
+  EXPECT_EQ(
+      std::count_if(notes->begin(), notes->end(),
+                    [](const std::string& note) { return note.ends_with("x2apic [bit 21]"); }),
+      1);
+  EXPECT_THAT(*notes, testing::Contains(HasSubstr("'kernel-irqchip' is KVM's")));
+}
+
 // QEMU dies of the question for a device whose module is not installed: the next one is answered.
 TEST_F(RealCheck, QemuThatDiesOfAQuestionIsAskedOn) {
   VmConfig odd = config();
