@@ -65,6 +65,10 @@ inline constexpr std::size_t kWorkPageSize = 4096;
 // comments.
 inline constexpr char kModuleListPath[] = "/lib/crashrig/modules.load";
 
+// What CPUID answers on the boot CPU, written by the agent where there is such an instruction:
+// lines of "LEAF EAX EBX ECX EDX", each 8 hexadecimal digits; subleaf 0.
+inline constexpr char kCpuidPath[] = "/run/crashrig/cpuid";
+
 enum class MessageType : std::uint16_t {
   kHello = 1,
   kHeartbeat = 2,
@@ -306,7 +310,8 @@ struct PutFile {
   static auto fields(auto& m) { return std::tie(m.path, m.mode, m.size); }
 };
 
-// Reads until the end of the file, whatever length it claims (/proc). With more than `limit` bytes
+// Reads until the end of the file, whatever length it claims (/proc); of one without an end
+// (/proc/kmsg) what is there. With more than `limit` bytes
 // there, `limit` are sent and Done says EFBIG.
 struct ReadFile {
   static constexpr MessageType kType = MessageType::kReadFile;

@@ -118,7 +118,8 @@ Done OutgoingFile::read_chunk(FileChunk& chunk) {
   chunk.bytes.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
   finished_ = got <= 0;
   allowed_ -= chunk.bytes.size();
-  return got < 0 ? failure(error, "read", path_) : Done{};
+  // EAGAIN: all that there is by now has been read.
+  return got < 0 && error != EAGAIN ? failure(error, "read", path_) : Done{};
 }
 
 Done OutgoingFile::check_limit() {

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <string_view>
 
+#include "guest/agent/cmdline_params.h"
 #include "guest/agent/files.h"
 #include "guest/agent/report.h"
 #include "guest/agent/unique_fd.h"
@@ -39,13 +40,16 @@ std::vector<std::string> load_listed_modules() {
   if (const Done done = read_small_file(kModuleListPath, list); failed(done)) {
     return {done.what};
   }
+  std::string cmdline;
+  if (const Done done = read_small_file("/proc/cmdline", cmdline); failed(done)) log(done.what);
   std::vector<std::string> errors;
   for (std::string_view rest = list; !rest.empty();) {
     const std::string_view line = take_line(rest);
     if (line.empty() || line.front() == '#') continue;
     const std::size_t space = line.find(' ');
     const std::string path(line.substr(0, space));
-    const std::string params(space == std::string_view::npos ? "" : line.substr(space + 1));
+    std::string params(space == std::string_view::npos ? "" : line.substr(space + 1));
+    params += " " + params_on_cmdline(cmdline, path);
     const Done done = load_module(path, params);
     if (!failed(done) || done.error == EEXIST) continue;
     log(done.what);

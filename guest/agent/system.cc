@@ -16,6 +16,7 @@
 #include <cstring>
 #include <ctime>
 
+#include "guest/agent/cpuid.h"
 #include "guest/agent/files.h"
 #include "guest/agent/report.h"
 #include "guest/agent/unique_fd.h"
@@ -92,6 +93,8 @@ void prepare_system() {
   if (!problems.empty()) log(problems);
   log_failure(write_knob("/proc/self/oom_score_adj", "-1000"));
   log_failure(bring_up_loopback());
+  mkdir("/run/crashrig", 0755);
+  log_failure(write_cpuid());
   setenv("PATH", "/bin:/sbin:/usr/bin:/usr/sbin", 1);
   setenv("HOME", "/tmp", 1);
 }
