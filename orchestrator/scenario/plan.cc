@@ -37,6 +37,12 @@ std::vector<std::string> Cell::cmdline() const {
   return all;
 }
 
+std::vector<std::string> Cell::ignored_ok() const {
+  std::vector<std::string> all = scenario->ignored_ok;
+  all.insert(all.end(), detector.ignored_ok.begin(), detector.ignored_ok.end());
+  return all;
+}
+
 namespace {
 
 // "debian-6.1@6.1.0-47" is a build of "debian-6.1", and so is what another debian-6.1.yaml says.

@@ -26,10 +26,11 @@ struct Cell {
   Variant variant;
   unsigned repeat = 1;
 
-  std::string name() const;                  // "late-completion/x86_64/debian-6.1/none/faulty"
-  std::string kernel_name() const;           // "debian-6.1", never a path: unique within a plan
-  std::vector<std::string> cmdline() const;  // scenario's, then the detector's
-  std::optional<Entry> boot() const;         // the detector's, else the scenario's
+  std::string name() const;                     // "late-completion/x86_64/debian-6.1/none/faulty"
+  std::string kernel_name() const;              // "debian-6.1", never a path: unique within a plan
+  std::vector<std::string> cmdline() const;     // scenario's, then the detector's
+  std::vector<std::string> ignored_ok() const;  // names of those that may be without effect
+  std::optional<Entry> boot() const;            // the detector's, else the scenario's
   Expectation expectation() const;
 };
 

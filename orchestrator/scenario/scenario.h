@@ -54,10 +54,11 @@ struct Variant {
 
 struct Detector {
   std::string name;
-  std::optional<std::string> kernel;  // overrides the scenario's
-  std::vector<std::string> cmdline;   // added to the scenario's
-  std::optional<Entry> boot = {};     // overrides the scenario's
-  Expectation expect;                 // of the variants that do not survive
+  std::optional<std::string> kernel;         // overrides the scenario's
+  std::vector<std::string> cmdline;          // added to the scenario's
+  std::vector<std::string> ignored_ok = {};  // names of parameters that may be without effect
+  std::optional<Entry> boot = {};            // overrides the scenario's
+  Expectation expect;                        // of the variants that do not survive
   // Instead of `expect` on these kernels, by name without the ABI: "debian-6.1-kasan".
   std::map<std::string, Expectation> expect_on = {};
 };
@@ -88,7 +89,8 @@ struct Scenario {
   std::optional<Entry> boot;  // how x86_64 guests enter it; absent: as its description says
   Guest guest;
   std::vector<std::string> cmdline;
-  std::vector<Detector> detectors;  // in the file's order, as are the variants
+  std::vector<std::string> ignored_ok;  // names of parameters that may be without effect
+  std::vector<Detector> detectors;      // in the file's order, as are the variants
   std::vector<Variant> variants;
   std::optional<Stress> stress;
   unsigned repeat = 1;

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "scenario/cmdline_reader.h"
 #include "scenario/guest_reader.h"
 #include "scenario/kernel_file.h"
 #include "scenario/program_file.h"
@@ -54,7 +55,7 @@ class ScenarioReader {
   void check_variants(const Node& node);
 
   std::string read_kernel(const Node& node);
-  std::vector<std::string> read_cmdline(const Node& node);
+  std::vector<std::string> every_parameter() const;
   std::vector<std::string> read_words(const Node& node, std::string_view what,
                                       std::string_view example);
   std::optional<fs::path> read_module_folder(const Node& node);
@@ -76,8 +77,11 @@ Scenario ScenarioReader::read(const Node& root) {
     const fs::path bases[] = {options_.root, file_.parent_path()};
     scenario_.guest = read_guest(*node, bases, problems_);
   }
-  if (const Node* node = map.find("cmdline")) scenario_.cmdline = read_cmdline(*node);
+  if (const Node* node = map.find("cmdline")) scenario_.cmdline = read_cmdline(*node, problems_);
   read_detectors(map.find("detectors"));
+  if (const Node* node = map.find("ignored_ok")) {
+    scenario_.ignored_ok = read_ignored_ok(*node, every_parameter(), problems_);
+  }
   const Node* variants = map.require("variants");
   if (variants != nullptr) read_variants(*variants);
   if (const Node* node = map.find("stress")) read_stress(*node);
@@ -148,22 +152,13 @@ std::vector<std::string> ScenarioReader::read_words(const Node& node, std::strin
   return words;
 }
 
-// Blanks separate the kernel's parameters, except between double quotes.
-std::vector<std::string> ScenarioReader::read_cmdline(const Node& node) {
-  for (const Node& item : node.items) {
-    bool in_quotes = false;
-    for (const char c : item.text) {
-      if (c == '"') in_quotes = !in_quotes;
-      const bool ends = c == '\n' || c == '\t' || c == ' ';
-      if (c == '\n' || (ends && !in_quotes)) {
-        problems_.add(item.mark, fmt::format("a kernel parameter has no blanks: write {} as "
-                                             "separate items",
-                                             shown(item.text)));
-        break;
-      }
-    }
+// The scenario's and all detectors'.
+std::vector<std::string> ScenarioReader::every_parameter() const {
+  std::vector<std::string> all = scenario_.cmdline;
+  for (const Detector& detector : scenario_.detectors) {
+    all.insert(all.end(), detector.cmdline.begin(), detector.cmdline.end());
   }
-  return read_words(node, "'cmdline'", "[oops=panic, slab_nomerge]");
+  return all;
 }
 
 void ScenarioReader::read_detectors(const Node* node) {
@@ -179,7 +174,13 @@ void ScenarioReader::read_detectors(const Node* node) {
     Detector detector;
     detector.name = read_name(key, "detector", problems_).value_or(entry.key);
     MapReader map(entry.value, fmt::format("detector {}", shown(entry.key)), problems_);
-    if (const Node* cmdline = map.find("cmdline")) detector.cmdline = read_cmdline(*cmdline);
+    if (const Node* cmdline = map.find("cmdline"))
+      detector.cmdline = read_cmdline(*cmdline, problems_);
+    if (const Node* ignored = map.find("ignored_ok")) {
+      std::vector<std::string> parameters = scenario_.cmdline;
+      parameters.insert(parameters.end(), detector.cmdline.begin(), detector.cmdline.end());
+      detector.ignored_ok = read_ignored_ok(*ignored, parameters, problems_);
+    }
     if (const Node* kernel = map.find("kernel")) detector.kernel = read_kernel(*kernel);
     if (const Node* boot = map.find("boot")) detector.boot = read_boot(*boot, problems_);
     map.finish();

@@ -14,6 +14,7 @@ std::shared_ptr<Scenario> sample() {
   s->arch = {Arch::kX86_64, Arch::kArm64};
   s->kernel = "debian-6.1";
   s->cmdline = {"oops=panic", "slab_nomerge"};
+  s->ignored_ok = {"slab_nomerge"};
   Expectation expect;
   expect.report.emplace();
   expect.report->kind = "null-deref";
@@ -21,6 +22,7 @@ std::shared_ptr<Scenario> sample() {
                   {.name = "kasan",
                    .kernel = "debian-6.1-kasan",
                    .cmdline = {"oops=panic", "kasan.fault=panic"},
+                   .ignored_ok = {"kasan.fault"},
                    .expect = expect}};
   s->variants = {{.name = "faulty", .module = {}, .params = {}, .survives = false},
                  {.name = "fixed", .module = {}, .params = {}, .survives = true}};
@@ -174,6 +176,7 @@ TEST(Plan, RepeatOfTheSelectionWins) {
 TEST(Cell, CommandLineIsTheScenariosThenTheDetectorsWithRepetitionsKept) {
   const auto cells = plan(sample(), {.detector = {"kasan"}});
   ASSERT_TRUE(cells);
+  EXPECT_EQ(cells->front().ignored_ok(), (std::vector<std::string>{"slab_nomerge", "kasan.fault"}));
   EXPECT_EQ(cells->front().cmdline(),
             (Names{"oops=panic", "slab_nomerge", "oops=panic", "kasan.fault=panic"}));
 }

@@ -209,6 +209,15 @@ TEST(ScenarioFile, QuotedKernelParameterKeepsItsBlanks) {
   EXPECT_EQ(s->cmdline[0], "dyndbg=\"file a.c +p\"");
 }
 
+TEST(ScenarioFile, IgnoredOkNamesParametersOfTheScenarioAndItsDetectors) {
+  const auto s = load(kHead + kVariants + kExpect +
+                      "cmdline: [nox2apic]\nignored_ok: [nox2apic, no-kvmapf]\n"
+                      "detectors: {none: {cmdline: [no-kvmapf], ignored_ok: [nox2apic]}}\n");
+  ASSERT_TRUE(s) << s.error().message();
+  EXPECT_EQ(s->ignored_ok, (std::vector<std::string>{"nox2apic", "no-kvmapf"}));
+  EXPECT_EQ(s->detectors[0].ignored_ok, std::vector<std::string>{"nox2apic"});
+}
+
 TEST(ScenarioFile, WindowsLineEndsAreAccepted) {
   std::string text = kHead + kVariants + kExpect;
   for (auto at = text.find('\n'); at != std::string::npos; at = text.find('\n', at + 2)) {
