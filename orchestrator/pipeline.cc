@@ -9,6 +9,7 @@
 
 #include "attempt.h"
 #include "base/text.h"
+#include "cmdline_check.h"
 #include "image/boot_image.h"
 #include "machine_config.h"
 #include "scenario/kernel_spec.h"
@@ -89,6 +90,30 @@ store::CellRecord describe(const scenario::Cell& cell, const Payload& payload) {
 verdict::Outcome wanted(const scenario::Cell& cell) {
   return cell.expectation().survive ? verdict::Outcome::kSurvived
                                     : verdict::Outcome::kExpectedCrash;
+}
+
+// cmdline: each command line must have taken effect in a guest, or there is no run.
+Status check_command_lines(const std::vector<scenario::Cell>& cells,
+                           const std::vector<Payload>& payloads, const RunOptions& options,
+                           publish::LiveView& view, store::RunRecord& record) {
+  RIG_ASSIGN(const fs::path cache, cache_dir());
+  CmdlineCheckOptions check;
+  check.start = [&](const vm::VmConfig& config) { return vm::start(options.backend, config); };
+  check.identify = [&](const vm::VmConfig& config) {
+    return vm::identify(options.backend, config);
+  };
+  check.accelerator = options.accelerator;
+  check.cache = cache / "cmdline";
+  check.stop = options.stop;
+  check.on_step = [&](std::string_view step) { view.step({std::string(step), {}, {}}); };
+  check.on_note = [&](std::string_view note) { view.note(note); };
+  RIG_ASSIGN(auto checked, rig::check_cmdlines(cells, payloads, check));
+  for (std::size_t i = 0; i < checked.size(); ++i) {
+    record.cells[i].parameters = std::move(checked[i].effects);
+    record.cells[i].ignored_ok = cells[i].ignored_ok();
+    record.cells[i].not_checked = std::move(checked[i].not_checked);
+  }
+  return {};
 }
 
 // The attempts of a run, taken one after another by as many threads as the user allowed.
@@ -252,6 +277,7 @@ Result<store::RunRecord> run_cells(const std::vector<scenario::Cell>& cells,
     record.cells.push_back(describe(cell, payload));
     payloads.push_back(std::move(payload));
   }
+  RIG_TRY(check_command_lines(cells, payloads, options, view, record));  // cmdline
   RIG_ASSIGN(auto store, store::RunFolder::create(options.results, cells.front().scenario->name));
   record.run = store.run();
   Attempts attempts(cells, payloads, options, view, store, record);

@@ -34,10 +34,17 @@ constexpr Setting kSettings[] = {
     {"transparent_hugepage", "/sys/kernel/mm/transparent_hugepage/enabled"},
 };
 
+// A kernel that knows the parameter but shows no file for it (no CONFIG_PROC_SYSCTL) proves
+// nothing.
+Answer check_shown(const std::string& path, std::string_view value, Evidence& evidence) {
+  if (!evidence.file(path)) return not_checkable(fmt::format("there is no {}", path));
+  return check_file(path, value, evidence);
+}
+
 Answer check_setting(const Parameter& parameter, Evidence& evidence) {
   for (const Setting& setting : kSettings) {
     if (!same_name(setting.name, parameter.name)) continue;
-    return check_file(setting.path, parameter.value_or_empty(), evidence);
+    return check_shown(setting.path, parameter.value_or_empty(), evidence);
   }
   return {};
 }
@@ -45,7 +52,7 @@ Answer check_setting(const Parameter& parameter, Evidence& evidence) {
 // The only value that oops= has (kernel/panic.c).
 Answer check_oops(const Parameter& parameter, Evidence& evidence) {
   if (parameter.value_or_empty() != "panic") return ineffective("oops= knows only 'panic'");
-  return check_file("/proc/sys/kernel/panic_on_oops", "1", evidence);
+  return check_shown("/proc/sys/kernel/panic_on_oops", "1", evidence);
 }
 
 // The first number of the file is the console's level (admin-guide/sysctl/kernel.rst).

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "base/text.h"
+#include "publish/cmdline_text.h"
 #include "publish/terminal.h"
 
 namespace rig::publish {
@@ -196,6 +197,7 @@ std::string run_text(const store::RunRecord& run, const TextOptions& options) {
       out += details(cell, options);
     }
   }
+  if (const std::string line = cmdline_text(run); !line.empty()) out += "\n" + line;
   const std::string summary = fmt::format("{} of {} cell{} as expected", passed, run.cells.size(),
                                           run.cells.size() == 1 ? "" : "s");
   out += "\n" + paint(summary, run.ok ? Colour::kGreen : Colour::kRed, options.colour);

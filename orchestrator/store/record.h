@@ -11,6 +11,7 @@
 #include "analyzer/findings.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "cmdline/effect.h"
 #include "oops/report.h"
 #include "verdict/verdict.h"
 
@@ -42,7 +43,10 @@ struct CellRecord {
   std::string boot;  // how the kernel was entered: "direct", "kaslr"; "image" on arm64
   std::string
       module_file;  // name of the module that was loaded: "late_completion.ko"; may be empty
-  std::string module_sha256;  // of that file, as sha256sum prints it
+  std::string module_sha256;                // of that file, as sha256sum prints it
+  std::vector<cmdline::Effect> parameters;  // the scenario's, and what became of them in the guest
+  std::vector<std::string> ignored_ok;      // names of those that may be without effect
+  std::string not_checked;                  // why `parameters` is empty although there are some
   verdict::Verdict verdict = verdict::Verdict::kError;
   std::vector<Attempt> attempts;
 };

@@ -88,7 +88,19 @@ json::value write(const Attempt& attempt) {
           {"backend_version", text_or_null(attempt.backend_version)}};
 }
 
+json::array write(const std::vector<cmdline::Effect>& effects) {
+  json::array all;
+  for (const cmdline::Effect& effect : effects) {
+    all.push_back({{"parameter", text(effect.parameter)},
+                   {"state", text(to_string(effect.state))},
+                   {"how", text(effect.how)}});
+  }
+  return all;
+}
+
 json::object write_head(const CellRecord& cell) {
+  json::array ignored;
+  for (const std::string& name : cell.ignored_ok) ignored.push_back(text(name));
   return {{"scenario", text(cell.scenario)},
           {"arch", text(cell.arch)},
           {"kernel", text(cell.kernel)},
@@ -100,7 +112,10 @@ json::object write_head(const CellRecord& cell) {
           {"boot", text_or_null(cell.boot)},
           {"cmdline", text_or_null(cell.cmdline)},
           {"module_file", text_or_null(cell.module_file)},
-          {"module_sha256", text_or_null(cell.module_sha256)}};
+          {"module_sha256", text_or_null(cell.module_sha256)},
+          {"parameters", write(cell.parameters)},
+          {"ignored_ok", std::move(ignored)},
+          {"not_checked", text_or_null(cell.not_checked)}};
 }
 
 // --- Reading ---------------------------------------------------------------------------------
@@ -258,6 +273,19 @@ Attempt read_attempt(const Reader& from) {
   return attempt;
 }
 
+cmdline::Effect read_effect(const Reader& from) {
+  cmdline::Effect effect;
+  effect.parameter = from.at("parameter").text();
+  effect.how = from.at("how").text();
+  const Reader state = from.at("state");
+  if (const auto parsed = cmdline::parse_state(state.text())) {
+    effect.state = *parsed;
+  } else {
+    state.complain(fmt::format("unknown '{}'", state.text()));
+  }
+  return effect;
+}
+
 CellRecord read_cell(const Reader& from) {
   CellRecord cell;
   cell.scenario = from.at("scenario").text();
@@ -272,6 +300,11 @@ CellRecord read_cell(const Reader& from) {
   cell.cmdline = from.at("cmdline").text();
   cell.module_file = from.at("module_file").text();
   cell.module_sha256 = from.at("module_sha256").text();
+  for (const Reader& effect : from.at("parameters").items()) {
+    cell.parameters.push_back(read_effect(effect));
+  }
+  for (const Reader& name : from.at("ignored_ok").items()) cell.ignored_ok.push_back(name.text());
+  cell.not_checked = from.at("not_checked").text();
   const Reader verdict = from.at("verdict");
   if (const auto parsed = verdict::parse_verdict(verdict.text())) {
     cell.verdict = *parsed;

@@ -4,6 +4,7 @@
 //   {"schema": 1, "run", "ok", "cells": [{"scenario", "arch", "kernel", "detector", "variant",
 //    "verdict", "kernel_release", "kernel_package", "kernel_version", "boot", "cmdline",
 //    "module_file", "module_sha256",
+//    "parameters": [{"parameter", "state", "how"}], "ignored_ok": [...], "not_checked",
 //    "attempts": [{"outcome", "seconds": {"boot", "crash", "capture", "analyze"}, "report": {...},
 //                  "checks": [{"predicate", "expected", "found", "holds"}], "error", "reason",
 //                  "core", "core_format", "findings", "console", "command_line", "accelerator",

@@ -11,7 +11,8 @@ constexpr Backend kBackends[] = {
     {.name = "qemu",
      .start = qemu::start_qemu,
      .console_device = qemu::console_device,
-     .check = qemu::check_machine},
+     .check = qemu::check_machine,
+     .identify = qemu::identify_qemu},
 };
 
 Result<const Backend*> find(std::string_view name) {
@@ -32,6 +33,11 @@ std::vector<Backend> backends() {
 Result<std::unique_ptr<Vm>> start(std::string_view backend, const VmConfig& config) {
   RIG_ASSIGN(const Backend* entry, find(backend));
   return entry->start(config);
+}
+
+Result<std::string> identify(std::string_view backend, const VmConfig& config) {
+  RIG_ASSIGN(const Backend* entry, find(backend));
+  return entry->identify(config);
 }
 
 Result<std::string_view> console_device(std::string_view backend, Arch arch) {

@@ -147,9 +147,14 @@ struct Backend {
   Result<std::unique_ptr<Vm>> (*start)(const VmConfig& config);
   Result<std::string_view> (*console_device)(Arch arch);
   Result<std::vector<std::string>> (*check)(const VmConfig& config);
+  Result<std::string> (*identify)(const VmConfig& config);
 };
 std::vector<Backend> backends();
 Result<std::unique_ptr<Vm>> start(std::string_view backend, const VmConfig& config);
+
+// What start() would run, found without running it: the machine, its accelerator, the program and
+// its build. The same text stands for the same machine.
+Result<std::string> identify(std::string_view backend, const VmConfig& config);
 
 // What a kernel calls the serial port that becomes console.log, for console=...: "ttyS0". An
 // unknown backend, or an architecture that it has no machine for, is Blame::kInput and the error

@@ -74,6 +74,15 @@ Result<std::unique_ptr<Vm>> start_qemu(const VmConfig& config) {
   return QemuVm::start(config, *machine, program, std::move(accelerator));
 }
 
+Result<std::string> identify_qemu(const VmConfig& config) {
+  RIG_ASSIGN(const Machine* machine, machine_for(config.arch));
+  RIG_ASSIGN(const fs::path program, find_program(machine->binary, machine->debian_package));
+  RIG_ASSIGN(const AcceleratorHost host, this_host(*machine, program, config.stop));
+  RIG_ASSIGN(const Accelerator accelerator,
+             choose_accelerator(*machine, config.accelerator, host, config.stop));
+  return fmt::format("{}\n{}", host.qemu, command_line_by_hand(*machine, config, accelerator.name));
+}
+
 Result<std::unique_ptr<QemuVm>> QemuVm::create(const VmConfig& config) {
   RIG_ASSIGN(Loop loop, Loop::create());
   return std::unique_ptr<QemuVm>(new QemuVm(config, std::move(loop)));

@@ -19,6 +19,7 @@
 namespace rig::vm::qemu {
 
 Result<std::unique_ptr<Vm>> start_qemu(const VmConfig& config);
+Result<std::string> identify_qemu(const VmConfig& config);
 
 class QemuVm final : public Vm {
  public:

@@ -56,9 +56,10 @@ INSTANTIATE_TEST_SUITE_P(
         SettingCase{"rootflags=data=journal", "/proc/mounts",
                     "/dev/vda / ext4 rw,data=journal 0 0\n", "/dev/vda / ext4 rw,relatime 0 0\n"}));
 
-TEST(Settings, WithoutTheirFileAreIneffective) {
+TEST(Settings, OfAKernelThatKnowsThemButShowsNoFileCannotBeSeen) {
   FakeEvidence guest;
-  EXPECT_EQ(guest.state("hung_task_panic=1"), State::kIneffective);
+  EXPECT_EQ(guest.state("hung_task_panic=1"), State::kNotCheckable);
+  EXPECT_EQ(guest.state("oops=panic"), State::kNotCheckable);
 }
 
 TEST(Settings, OopsKnowsOneValue) {

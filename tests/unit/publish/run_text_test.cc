@@ -71,6 +71,22 @@ TEST(RunText, PassedRunIsATableAndASummary) {
             "2 of 2 cells as expected; records: results/r\n");
 }
 
+TEST(RunText, CommandLinesAreOneLineThatNamesWhatDidNotTakeEffect) {
+  auto faulty = cell("faulty", Verdict::kPass, {attempt(Outcome::kExpectedCrash)});
+  faulty.parameters = {{"oops=panic", cmdline::State::kEffective, ""},
+                       {"nox2apic", cmdline::State::kIneffective, ""},
+                       {"mitigations=off", cmdline::State::kNotCheckable, ""}};
+  auto fixed = faulty;
+  fixed.variant = "fixed";  // of the same command line
+  EXPECT_THAT(run_text(run_of({faulty, fixed}), {}),
+              HasSubstr("\ncommand line: 1 of 3 parameters took effect; without effect, as "
+                        "declared: nox2apic; cannot be seen: mitigations=off\n\n2 of 2 cells"));
+  faulty.parameters.clear();
+  faulty.not_checked = "the guest did not boot";
+  EXPECT_THAT(run_text(run_of({faulty}), {}),
+              HasSubstr("0 of 0 parameters took effect; not checked: x86_64/debian-6.1/none"));
+}
+
 TEST(RunText, FailedCellShowsExpectedBesideFoundAndWhereTheEvidenceIs) {
   const auto run = run_of({cell("faulty", Verdict::kFail, {other_crash("0x1234")})});
   EXPECT_THAT(

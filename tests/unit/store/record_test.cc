@@ -73,6 +73,10 @@ CellRecord sample_cell() {
                   .boot = "direct",
                   .module_file = "late_completion.ko",
                   .module_sha256 = "0123abcd",
+                  .parameters = {{"oops=panic", cmdline::State::kEffective, "panic_on_oops is 1"},
+                                 {"nox2apic", cmdline::State::kIneffective, "no x2APIC"}},
+                  .ignored_ok = {"nox2apic"},
+                  .not_checked = "",
                   .verdict = verdict::Verdict::kPass,
                   .attempts = {sample_attempt()}};
   return cell;
@@ -126,6 +130,9 @@ TEST(RecordJson, RunIsReadBackAsItWas) {
   EXPECT_EQ(attempt.findings, "");
   EXPECT_EQ(attempt.core_format, "kdump-lzo");
   EXPECT_EQ(run->cells[0].module_sha256, "0123abcd");
+  EXPECT_EQ(run->cells[0].parameters.at(1).parameter, "nox2apic");
+  EXPECT_EQ(run->cells[0].parameters.at(1).state, cmdline::State::kIneffective);
+  EXPECT_EQ(run->cells[0].ignored_ok, std::vector<std::string>{"nox2apic"});
 }
 
 TEST(RecordJson, DocumentHasTheAgreedKeys) {
