@@ -232,9 +232,7 @@ TEST_F(AttemptTest, LoadKilledByTheOopsIsACrashNotALoadThatFailed) {
 }
 
 TEST_F(AttemptTest, MissingDriverOfTheScenarioIsARigError) {
-  auto scenario = std::make_shared<scenario::Scenario>(*scenario_);
-  scenario->guest.drivers = {"sd-mod"};
-  cell_.scenario = scenario;
+  payload_.drivers = {"sd-mod"};
   auto machine = std::make_unique<FakeVm>();
   machine->guest->module_errors = {"/lib/modules/x/sd_mod.ko: Invalid module format"};
   const auto attempt = play(std::move(machine));
