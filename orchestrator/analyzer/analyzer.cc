@@ -7,6 +7,7 @@
 #include "analyzer/facts/memory_facts.h"
 #include "analyzer/facts/module_facts.h"
 #include "analyzer/facts/pointers.h"
+#include "analyzer/facts/report_start.h"
 #include "analyzer/facts/system_facts.h"
 #include "base/deadline.h"
 #include "base/text.h"
@@ -60,7 +61,8 @@ void remark_on(const KernelLog& log, std::vector<std::string>& remarks) {
   }
 }
 
-// From the exception's registers and stack; without an exception from those of the panicking CPU.
+// From the exception's registers and stack; without an exception from those of the CPU that panics
+// or begins a report.
 std::vector<PointerFacts> take_pointers(Session& session, const Kernel& kernel,
                                         unsigned stack_words) {
   Whatis* whatis = session.whatis();
@@ -70,7 +72,7 @@ std::vector<PointerFacts> take_pointers(Session& session, const Kernel& kernel,
                            kernel, *whatis);
   }
   const CpuSnapshot* cpu = session.panic_cpu();
-  if (!cpu || !cpu->panicking) return {};
+  if (!cpu || !(cpu->panicking || begins_report(kernel, cpu->state.pc))) return {};
   StackRange stack;
   for (const StackRange& each : cpu->stacks) {
     if (each.contains(cpu->state.sp)) stack = each;

@@ -7,6 +7,7 @@
 #include "analyzer/findings_parts.h"
 #include "analyzer/symbols/kernel.h"
 #include "base/text.h"
+#include "oops/reporting_functions.h"
 
 namespace rig::analyzer {
 namespace {
@@ -44,6 +45,13 @@ std::string summary(const Findings& findings) {
   if (!findings.reports.empty()) {
     return fmt::format("no crash: the kernel survived what it reported ({})",
                        findings.reports.front().title);
+  }
+  for (const CpuFacts& cpu : findings.cpus) {
+    if (!cpu.at || cpu.at->offset != 0) continue;
+    const auto* function = oops::find_reporting_function(cpu.at->function);
+    if (function == nullptr) continue;
+    return fmt::format("stopped before the report: CPU {} is at {} ({})", cpu.index, function->name,
+                       function->when);
   }
   if (findings.log.empty()) return "not known: the kernel's log could not be read";
   return "no crash: neither a report nor a panic is in the kernel's log";

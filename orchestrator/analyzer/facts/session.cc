@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "analyzer/facts/report_start.h"
 #include "analyzer/facts/tasks.h"
 
 namespace rig::analyzer {
@@ -190,7 +191,11 @@ Whatis* Session::whatis() {
 
 const CpuSnapshot* Session::panic_cpu() {
   if (cpus().empty()) return nullptr;
-  const auto found = std::ranges::find_if(cpus(), &CpuSnapshot::panicking);
+  auto found = std::ranges::find_if(cpus(), &CpuSnapshot::panicking);
+  if (const auto kernel = this->kernel(); kernel && found == cpus().end()) {
+    found = std::ranges::find_if(
+        cpus(), [&](const CpuSnapshot& cpu) { return begins_report(**kernel, cpu.state.pc); });
+  }
   return found != cpus().end() ? &*found : &cpus().front();
 }
 

@@ -58,7 +58,7 @@ class Session {
   const std::vector<StackRange>& stacks();
   Whatis* whatis();  // null without a kernel
 
-  // The CPU that panicked; without one the first. Null when there is none at all.
+  // The CPU that panicked, else one that begins a report, else the first. Null when there is none.
   const CpuSnapshot* panic_cpu();
   // The CPU that `task` runs on; null: it sleeps.
   const CpuSnapshot* cpu_of(VirtAddr task);
