@@ -19,6 +19,7 @@
 //   WriteSysctl           Done
 //   PutFile, FileChunk*   Done
 //   ReadFile              FileChunk*, Done
+//   FindSymbols           FileChunk, Done
 //   LoadModule            Done
 //   RunProgram            Output*, Exited (or Done: it never ran)
 //   KillProgram           Done
@@ -84,6 +85,7 @@ enum class MessageType : std::uint16_t {
   kRunProgram = 37,
   kKillProgram = 38,
   kPowerOff = 39,
+  kFindSymbols = 40,
 };
 
 // ---- payloads
@@ -319,6 +321,15 @@ struct ReadFile {
   std::uint64_t limit = kMaxFileSize;
 
   static auto fields(auto& m) { return std::tie(m.path, m.limit); }
+};
+
+// The lines of /proc/kallsyms with these names, also where the compiler has added a suffix to one
+// (".isra.0"). More than kMaxChunk bytes of them are EFBIG.
+struct FindSymbols {
+  static constexpr MessageType kType = MessageType::kFindSymbols;
+  std::vector<std::string> names;
+
+  static auto fields(auto& m) { return std::tie(m.names); }
 };
 
 // A module already loaded is EEXIST here: nobody knows with which parameters.

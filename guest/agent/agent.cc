@@ -179,6 +179,8 @@ void Agent::dispatch(const Frame& frame) {
       return parse<FileChunk>(frame);
     case MessageType::kReadFile:
       return parse<ReadFile>(frame);
+    case MessageType::kFindSymbols:
+      return parse<FindSymbols>(frame);
     case MessageType::kLoadModule:
       return parse<LoadModule>(frame);
     case MessageType::kRunProgram:
@@ -231,6 +233,13 @@ void Agent::handle(std::uint32_t id, const ReadFile& request) {
   } else {
     outgoing_.push_back(std::move(file));
   }
+}
+
+void Agent::handle(std::uint32_t id, const FindSymbols& request) {
+  FileChunk chunk;
+  const Done done = find_symbols(request, chunk.bytes);
+  if (!chunk.bytes.empty()) channel_.send(id, chunk);
+  channel_.send(id, done);
 }
 
 void Agent::handle(std::uint32_t id, const LoadModule& request) {

@@ -49,6 +49,7 @@ class Agent {
   void handle(std::uint32_t id, const PutFile& request);
   void handle(std::uint32_t id, const FileChunk& chunk);
   void handle(std::uint32_t id, const ReadFile& request);
+  void handle(std::uint32_t id, const FindSymbols& request);
   void handle(std::uint32_t id, const LoadModule& request);
   void handle(std::uint32_t id, const RunProgram& request);
   void handle(std::uint32_t id, const KillProgram& request);

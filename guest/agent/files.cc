@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "guest/agent/report.h"
+#include "guest/agent/symbol_filter.h"
 
 namespace rig::guest {
 namespace {
@@ -64,6 +65,23 @@ Done read_small_file(const std::string& path, std::string& bytes) {
     size += static_cast<std::size_t>(got);
   }
   bytes.resize(size);
+  return {};
+}
+
+Done find_symbols(const FindSymbols& request, std::string& lines) {
+  constexpr char kPath[] = "/proc/kallsyms";
+  const UniqueFd fd(open(kPath, O_RDONLY | O_CLOEXEC));
+  if (!fd.valid()) return failure(errno, "open", kPath);
+  SymbolFilter filter(request.names, kMaxChunk);
+  std::string buffer(kMaxChunk, '\0');
+  while (true) {
+    const ssize_t got = read_retrying(fd.get(), buffer.data(), buffer.size());
+    if (got < 0) return failure(errno, "read", kPath);
+    if (got == 0) break;
+    const std::string_view bytes(buffer.data(), static_cast<std::size_t>(got));
+    if (!filter.feed(bytes)) return failure(EFBIG, "too many symbols of these names in", kPath);
+  }
+  lines = filter.lines();
   return {};
 }
 

@@ -21,6 +21,9 @@ Done write_sysctl(const WriteSysctl& request);
 // The first 64 KiB of a file.
 Done read_small_file(const std::string& path, std::string& bytes);
 
+// FindSymbols: the lines, each with its '\n'.
+Done find_symbols(const FindSymbols& request, std::string& lines);
+
 // The guest's end of a PutFile. After a failure it takes no more chunks.
 class IncomingFile {
  public:

@@ -119,6 +119,7 @@ void AgentChannel::on_exited(std::uint32_t id, const guest::Exited& exited) {
 
 void AgentChannel::on_file_chunk(std::uint32_t id, const guest::FileChunk& chunk) {
   Open* asked = find(id, MessageType::kReadFile);
+  if (asked == nullptr) asked = find(id, MessageType::kFindSymbols);
   if (asked == nullptr) return break_off(fmt::format("a file for request {}, not open", id));
   asked->answer.file += chunk.bytes;
   if (asked->answer.file.size() > guest::kMaxFileSize) break_off("a file over the limit");

@@ -25,7 +25,7 @@ class AgentChannel {
   struct Answer {
     std::uint64_t error = 0;  // errno of the guest
     std::string what;         // the agent's words for it
-    std::string file;         // of ReadFile
+    std::string file;         // of ReadFile, or the lines of FindSymbols
   };
 
   explicit AgentChannel(Outlets outlets) : outlets_(std::move(outlets)) {}

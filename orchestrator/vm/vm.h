@@ -12,10 +12,12 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/address.h"
 #include "base/arch.h"
 #include "base/deadline.h"
 #include "base/error.h"
@@ -38,6 +40,7 @@ struct VmConfig {
   std::string cmdline;
   fs::path folder;                   // console.log is written here, nothing else
   std::string accelerator = "auto";  // "auto", "kvm", "tcg"
+  bool breakpoints = false;          // set_breakpoints() will be used
   std::stop_token stop = {};
 };
 
@@ -48,6 +51,7 @@ enum class EventKind {
   kStopped,        // the vCPUs stopped by themselves (follows kPanicked, kReset and kWatchdog)
   kPoweredOff,     // the guest powered off in order; the last event of the guest
   kWatchdog,       // the watchdog device fired
+  kBreakpoint,     // cpu is about to execute address; all vCPUs are stopped
   kHello,          // the agent is up
   kHeartbeat,      // work: the agent's counter of work done; uptime
   kProgramOutput,  // text: bytes of the running program; is_stderr
@@ -63,6 +67,14 @@ struct Event {
   std::chrono::nanoseconds uptime{};  // of the guest, where the agent gave it
   int code = 0;
   bool is_stderr = false;
+  VirtAddr address{};
+  unsigned cpu = 0;
+};
+
+// A function of the guest's kernel, where it is in this very guest.
+struct GuestFunction {
+  std::string name;  // without what the compiler adds: "slab_bug" for "slab_bug.isra.0"
+  VirtAddr address{};
 };
 
 // What the agent said of its guest when it came up.
@@ -124,12 +136,23 @@ class Vm {
                           Deadline) = 0;
   virtual Result<std::string> get_file(std::string_view guest_path, Deadline) = 0;
   virtual Status load_module(std::string_view guest_path, std::string_view params, Deadline) = 0;
+  // The functions of these names; those that the kernel does not have, or that the compiler has
+  // inlined everywhere, are missing in the answer. A name may have several functions.
+  virtual Result<std::vector<GuestFunction>> find_functions(std::span<const std::string> names,
+                                                            Deadline) = 0;
   // Returns once it runs; output and exit arrive as events.
   virtual Status start_program(const std::vector<std::string>& argv, Deadline) = 0;
   virtual Status power_off(Deadline) = 0;  // returns once the machine is off
 
   virtual Status stop(Deadline) = 0;    // halts the vCPUs; no event
   virtual Status resume(Deadline) = 0;  // lets them go on
+
+  // Breakpoints, for all CPUs, without a trace in the guest's memory. Needs VmConfig::breakpoints.
+  // The guest runs afterwards if it ran before. One that is hit stays: a guest that is resumed
+  // there without its removal stops again at once. Under KVM there are few (4 on x86_64); one too
+  // many is Blame::kInput.
+  virtual Status set_breakpoints(std::span<const VirtAddr> addresses, Deadline) = 0;
+  virtual Status remove_breakpoint(VirtAddr address, Deadline) = 0;  // of a stopped guest
 
   // Writes the memory of the (stopped) guest to `path` as a standard core: kdump-compressed, not
   // flattened, or ELF. Needs no more disk than the result. A full disk is Blame::kRig and says so;

@@ -3,6 +3,7 @@
 // and what fails. Waits are real (they end at their deadline), so give deadlines that are short.
 #pragma once
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -26,6 +27,7 @@ class FakeVm : public vm::Vm {
   // Events that a call of this name brings about: reactions["load_module"] = {console("...")}.
   std::map<std::string, std::vector<vm::Event>, std::less<>> reactions;
   std::map<std::string, std::string, std::less<>> guest_files;  // put_file() and get_file()
+  std::vector<vm::GuestFunction> functions;                     // of the guest's kernel
   std::string core = "KDUMP   a core";  // what dump() writes; minimal_core() of
                                         // synthetic_core.h is one that can be analyzed
   vm::VmDescription description = {"fake", "1", "none", "it is a fake", "fake-vm"};
@@ -92,12 +94,28 @@ class FakeVm : public vm::Vm {
   Status load_module(std::string_view guest_path, std::string_view params, Deadline) override {
     return called("load_module", {guest_path, params});
   }
+  Result<std::vector<vm::GuestFunction>> find_functions(std::span<const std::string> names,
+                                                        Deadline) override {
+    RIG_TRY(called("find_functions", {names.begin(), names.end()}));
+    std::vector<vm::GuestFunction> found;
+    for (const vm::GuestFunction& each : functions) {
+      if (std::find(names.begin(), names.end(), each.name) != names.end()) found.push_back(each);
+    }
+    return found;
+  }
   Status start_program(const std::vector<std::string>& argv, Deadline) override {
     return called("start_program", {argv.begin(), argv.end()});
   }
   Status power_off(Deadline) override { return called("power_off"); }
   Status stop(Deadline) override { return called("stop"); }
   Status resume(Deadline) override { return called("resume"); }
+  Status set_breakpoints(std::span<const VirtAddr> addresses, Deadline) override {
+    std::string text = fmt::format("{:#x}", fmt::join(addresses, " "));
+    return called("set_breakpoints", {text});
+  }
+  Status remove_breakpoint(VirtAddr address, Deadline) override {
+    return called("remove_breakpoint", {fmt::format("{}", address)});
+  }
   Status dump(const fs::path& path, vm::DumpFormat, const ProgressSink& progress,
               Deadline) override {
     RIG_TRY(called("dump", {path.native()}));

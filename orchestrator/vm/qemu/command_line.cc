@@ -72,6 +72,9 @@ void add_wires(Arguments& args, const Wiring& wiring) {
   args.add("-chardev", wiring.agent);
   args.add("-device", "virtio-serial-pci");
   args.add("-device", fmt::format("virtserialport,chardev=agent,name={}", guest::kPortName));
+  if (wiring.debugger.empty()) return;
+  args.add("-chardev", wiring.debugger);
+  args.add("-gdb", "chardev:debugger");
 }
 
 // Whatever ends the guest leaves its memory in place and becomes an event: a panic with or without
@@ -147,6 +150,9 @@ std::string command_line_by_hand(const Machine& machine, const VmConfig& config,
                 .agent = "socket,id=agent,path=agent.sock,server=on,wait=off",
                 .disks = {},
                 .paused = false};
+  if (config.breakpoints) {  // gdb: "target remote debugger.sock"
+    wiring.debugger = "socket,id=debugger,path=debugger.sock,server=on,wait=off";
+  }
   std::string line;
   for (const scenario::Disk& disk : config.disks) {
     if (!disk.image.empty()) {

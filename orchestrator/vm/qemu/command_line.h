@@ -16,6 +16,7 @@ struct Wiring {
   std::string monitor;  // "socket,fd=5"
   std::string console;
   std::string agent;
+  std::string debugger = {};       // of VmConfig::breakpoints
   std::vector<std::string> disks;  // one per VmConfig::disks: its file
   bool paused = true;              // wait for the monitor's "cont"
 };
@@ -29,8 +30,8 @@ std::string machine_option(const Machine& machine, const scenario::Hardware& har
 std::vector<std::string> command_line(const Machine& machine, const VmConfig& config,
                                       std::string_view accelerator, const Wiring& wiring);
 
-// One line for a shell: the same machine with its console on the terminal, its monitor and agent on
-// sockets in the current folder, and fresh disks there.
+// One line for a shell: the same machine with its console on the terminal, its monitor, agent and
+// debugger on sockets in the current folder, and fresh disks there.
 std::string command_line_by_hand(const Machine& machine, const VmConfig& config,
                                  std::string_view accelerator);
 

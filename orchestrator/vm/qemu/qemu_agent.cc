@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/text.h"
+#include "vm/guest_symbols.h"
 #include "vm/qemu/qemu_vm.h"
 
 namespace rig::vm::qemu {
@@ -118,6 +119,14 @@ Result<std::string> QemuVm::get_file(std::string_view guest_path, Deadline deadl
   RIG_ASSIGN(AgentChannel::Answer got, ask(guest::ReadFile{.path = std::string(guest_path)},
                                            fmt::format("reading {}", guest_path), deadline));
   return std::move(got.file);
+}
+
+Result<std::vector<GuestFunction>> QemuVm::find_functions(std::span<const std::string> names,
+                                                          Deadline deadline) {
+  RIG_ASSIGN(const AgentChannel::Answer got,
+             ask(guest::FindSymbols{.names = {names.begin(), names.end()}},
+                 "looking for functions of the kernel", deadline));
+  return parse_symbol_lines(got.file);
 }
 
 Status QemuVm::start_program(const std::vector<std::string>& argv, Deadline deadline) {

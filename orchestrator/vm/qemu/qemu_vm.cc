@@ -117,14 +117,20 @@ Status QemuVm::launch(const Machine& machine, const fs::path& program) {
   RIG_ASSIGN(auto monitor, socket_pair());
   RIG_ASSIGN(auto console, socket_pair());
   RIG_ASSIGN(auto agent, socket_pair());
+  std::pair<UniqueFd, UniqueFd> debugger;
+  if (config_.breakpoints) {
+    RIG_ASSIGN(debugger, socket_pair());
+  }
   const auto wire = [](std::string_view id, const UniqueFd& fd) {
     return fmt::format("socket,id={},fd={}", id, fd.get());
   };
   Wiring wiring{.monitor = wire("monitor", monitor.second),
                 .console = wire("console", console.second),
                 .agent = wire("agent", agent.second),
+                .debugger = config_.breakpoints ? wire("debugger", debugger.second) : "",
                 .disks = {}};
   std::vector<int> inherit{monitor.second.get(), console.second.get(), agent.second.get()};
+  if (debugger.second) inherit.push_back(debugger.second.get());
   std::vector<UniqueFd> disks;
   for (const scenario::Disk& each : config_.disks) {
     if (!each.image.empty()) {
@@ -147,7 +153,9 @@ Status QemuVm::launch(const Machine& machine, const fs::path& program) {
   monitor.second.reset();
   console.second.reset();
   agent.second.reset();
-  return connect({std::move(monitor.first), std::move(console.first), std::move(agent.first)});
+  debugger.second.reset();
+  return connect({std::move(monitor.first), std::move(console.first), std::move(agent.first),
+                  std::move(debugger.first)});
 }
 
 Status QemuVm::connect(Wires wires) {
@@ -170,6 +178,12 @@ Status QemuVm::connect(Wires wires) {
                                             if (agent_->broken() && !agent_broke_)
                                               agent_broke_ = Clock::now();
                                           }}));
+  if (wires.debugger) {
+    RIG_ASSIGN(debugger_,
+               GdbClient::create(loop_, std::move(wires.debugger), [this](const GdbStop& stop) {
+                 if (stop.signal == GdbStop::kTrap) trapped_cpu_ = stop.cpu.value_or(0);
+               }));
+  }
   RIG_ASSIGN(qmp_, Qmp::create(loop_, std::move(wires.monitor),
                                [this](const QmpEvent& event) { on_monitor_event(event); }));
   const Deadline deadline = Deadline::after(kStartTime);
@@ -229,6 +243,7 @@ void QemuVm::on_monitor_event(const QmpEvent& event) {
   // What the guest printed and said before has been in these sockets before: first things first.
   console_->drain();
   agent_wire_->drain();
+  if (debugger_) debugger_->drain();
   if (event.name == "GUEST_PANICKED") {
     guest_ = Guest::kPanicked;
     stopping_ = false;
@@ -262,6 +277,8 @@ void QemuVm::on_shutdown(const QmpEvent& event) {
 }
 
 void QemuVm::on_stop() {
+  // Before our own stop() is considered: whoever came first, the CPU stands at a breakpoint.
+  if (const auto cpu = std::exchange(trapped_cpu_, {})) return on_breakpoint(*cpu);
   if (std::exchange(stopping_, false)) {
     guest_ = Guest::kHalted;
     return;
@@ -309,6 +326,8 @@ std::string_view QemuVm::guest_state() const {
       return "it asked for a reset";
     case Guest::kWatchdog:
       return "its watchdog fired";
+    case Guest::kBreakpoint:
+      return "it is stopped at a breakpoint";
     case Guest::kStopped:
       return "it stopped";
     case Guest::kPoweredOff:
@@ -362,7 +381,8 @@ Result<std::optional<Event>> QemuVm::next_event(Deadline deadline) {
   const auto woke = loop_.run_until(
       [this] {
         if (events_.empty() && gone() && child_) check_child();
-        return !events_.empty() || end_told_ || gone() || console_log_->error();
+        return !events_.empty() || end_told_ || gone() || console_log_->error() ||
+               !check_debugger();
       },
       deadline, config_.stop);
   if (woke == Loop::Woke::kCancelled) return fail(Blame::kCancelled, "stopped");
@@ -376,6 +396,7 @@ Result<std::optional<Event>> QemuVm::next_event(Deadline deadline) {
   }
   if (gone()) return tl::unexpected(gone_error("running"));
   if (console_log_->error()) return tl::unexpected(*console_log_->error());
+  RIG_TRY(check_debugger());
   const bool babbled = agent_broke_ && Clock::now() >= *agent_broke_ + kBabbleTime;
   if (babbled && !stopped_by_itself()) return tl::unexpected(*agent_->broken());
   return std::nullopt;

@@ -13,6 +13,7 @@
 #include "vm/loop.h"
 #include "vm/qemu/accelerator.h"
 #include "vm/qemu/command_line.h"
+#include "vm/qemu/gdb_client.h"
 #include "vm/qmp.h"
 #include "vm/vm.h"
 
@@ -32,6 +33,7 @@ class QemuVm final : public Vm {
     UniqueFd monitor;
     UniqueFd console;
     UniqueFd agent;
+    UniqueFd debugger = {};  // where VmConfig::breakpoints
   };
 
   // Starts QEMU and waits until it answers.
@@ -49,11 +51,15 @@ class QemuVm final : public Vm {
                   Deadline) override;
   Result<std::string> get_file(std::string_view guest_path, Deadline) override;
   Status load_module(std::string_view guest_path, std::string_view params, Deadline) override;
+  Result<std::vector<GuestFunction>> find_functions(std::span<const std::string> names,
+                                                    Deadline) override;
   Status start_program(const std::vector<std::string>& argv, Deadline) override;
   Status power_off(Deadline) override;
 
   Status stop(Deadline) override;
   Status resume(Deadline) override;
+  Status set_breakpoints(std::span<const VirtAddr> addresses, Deadline) override;
+  Status remove_breakpoint(VirtAddr address, Deadline) override;
   Status dump(const fs::path& path, DumpFormat format, const ProgressSink& progress,
               Deadline) override;
   VmDescription describe() const override { return description_; }
@@ -66,6 +72,7 @@ class QemuVm final : public Vm {
     kPanicked,  // and everything below: they stopped by themselves
     kReset,
     kWatchdog,
+    kBreakpoint,
     kStopped,  // nobody said why
     kPoweredOff,
     kFault,  // QEMU stopped them for a fault of its own (internal-error, io-error)
@@ -111,6 +118,10 @@ class QemuVm final : public Vm {
   template <class M>
   Result<AgentChannel::Answer> ask(const M& message, std::string_view doing, Deadline deadline);
 
+  // qemu_breakpoints.cc
+  void on_breakpoint(unsigned cpu);
+  Status check_debugger() const;
+
   // qemu_dump.cc
   Status dump_elf(const fs::path& path, int file, const ProgressSink& progress, Deadline deadline);
   Status dump_kdump(const fs::path& path, std::string_view format, int file,
@@ -132,6 +143,7 @@ class QemuVm final : public Vm {
   bool end_told_ = false;  // kBackendExited is queued or delivered
   std::optional<Clock::time_point> agent_broke_;
   std::optional<DumpEnd> dump_end_;
+  std::optional<unsigned> trapped_cpu_;  // the debugger's wire told, the monitor did not yet
 
   std::unique_ptr<Child> child_;
   std::optional<ConsoleLog> console_log_;
@@ -139,6 +151,7 @@ class QemuVm final : public Vm {
   // The wires go first: their handlers use the rest.
   std::unique_ptr<Channel> console_;
   std::unique_ptr<Channel> agent_wire_;
+  std::unique_ptr<GdbClient> debugger_;
   std::unique_ptr<Qmp> qmp_;
 };
 

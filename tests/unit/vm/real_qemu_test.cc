@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <fstream>
 #include <thread>
 
@@ -51,6 +52,31 @@ TEST_F(RealQemuTest, CallInProgressFailsWhenQemuIsKilled) {
   ASSERT_FALSE(info);
   EXPECT_EQ(info.error().blame, Blame::kRig);
   EXPECT_THAT(info.error().what, HasSubstr("killed by signal 9"));
+}
+
+class RealBreakpointTest : public RealMachineTest, public testing::WithParamInterface<Arch> {};
+INSTANTIATE_TEST_SUITE_P(Arch, RealBreakpointTest, testing::Values(Arch::kX86_64, Arch::kArm64),
+                         [](const auto& test) { return std::string(to_string(test.param)); });
+
+TEST_P(RealBreakpointTest, GuestStopsThereAndGoesOnWithoutIt) {
+  arch_ = GetParam();
+  VmConfig machine = config(TinyEnd::kPrint);
+  machine.breakpoints = true;
+  const auto vm = start(machine);
+  ASSERT_TRUE(vm);
+  wait_for(*vm, EventKind::kConsoleLine);
+  // Where the tiny kernel begins its line anew.
+  const VirtAddr address{arch_ == Arch::kX86_64 ? 0x100200u : 0x40080000u};
+  ASSERT_TRUE(vm->set_breakpoints(std::array{address}, soon()));
+  const Event hit = wait_for(*vm, EventKind::kBreakpoint);
+  EXPECT_EQ(hit.address, address);
+  EXPECT_EQ(hit.cpu, 0u);
+  EXPECT_FALSE(core(*vm, DumpFormat::kElf).empty());
+  ASSERT_TRUE(vm->remove_breakpoint(address, soon()));
+  while (*vm->next_event(Deadline::after(std::chrono::milliseconds(50)))) {
+  }
+  ASSERT_TRUE(vm->resume(soon()));
+  wait_for(*vm, EventKind::kConsoleLine);
 }
 
 TEST_F(RealQemuTest, NothingIsLeftWhenTheMachineGoes) {
