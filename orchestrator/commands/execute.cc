@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "commands/output.h"
 #include "oops/report.h"
+#include "oops/reporting_functions.h"
 #include "pipeline.h"
 #include "publish/live_view.h"
 #include "publish/run_json.h"
@@ -96,6 +97,7 @@ Result<std::vector<scenario::Cell>> select_cells(const Layout& layout,
   options.root = layout.root;
   options.programs = layout.stress_programs();
   options.report_kinds = oops::known_kinds();
+  options.stop_names = oops::stop_names();
   std::vector<scenario::Cell> cells;
   for (const std::string& name : names) {
     RIG_ASSIGN(const auto files, scenario_files(layout, name));

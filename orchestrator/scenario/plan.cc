@@ -43,6 +43,10 @@ std::vector<std::string> Cell::ignored_ok() const {
   return all;
 }
 
+std::vector<std::string> Cell::stop_at() const {
+  return detector.stop_at.empty() ? scenario->stop_at : detector.stop_at;
+}
+
 namespace {
 
 // "debian-6.1@6.1.0-47" is a build of "debian-6.1", and so is what another debian-6.1.yaml says.

@@ -31,6 +31,7 @@ struct Cell {
   std::vector<std::string> cmdline() const;     // scenario's, then the detector's
   std::vector<std::string> ignored_ok() const;  // names of those that may be without effect
   std::optional<Entry> boot() const;            // the detector's, else the scenario's
+  std::vector<std::string> stop_at() const;     // the detector's, else the scenario's
   Expectation expectation() const;
 };
 

@@ -58,7 +58,8 @@ struct Detector {
   std::vector<std::string> cmdline;          // added to the scenario's
   std::vector<std::string> ignored_ok = {};  // names of parameters that may be without effect
   std::optional<Entry> boot = {};            // overrides the scenario's
-  Expectation expect;                        // of the variants that do not survive
+  std::vector<std::string> stop_at = {};  // reporting functions to stop at; empty: the scenario's
+  Expectation expect;                     // of the variants that do not survive
   // Instead of `expect` on these kernels, by name without the ABI: "debian-6.1-kasan".
   std::map<std::string, Expectation> expect_on = {};
 };
@@ -90,6 +91,7 @@ struct Scenario {
   Guest guest;
   std::vector<std::string> cmdline;
   std::vector<std::string> ignored_ok;  // names of parameters that may be without effect
+  std::vector<std::string> stop_at;     // oops/reporting_functions.h, or "fn:NAME"
   std::vector<Detector> detectors;      // in the file's order, as are the variants
   std::vector<Variant> variants;
   std::optional<Stress> stress;
@@ -104,6 +106,7 @@ struct LoadOptions {
   // is enough.
   fs::path programs = {};
   std::vector<std::string> report_kinds = {};  // oops::known_kinds(); empty: kinds are not checked
+  std::vector<std::string> stop_names = {};    // oops::stop_names(); empty: not checked
 };
 
 // Errors are Blame::kInput, one line per problem, and read "file:line:column: what is wrong, did

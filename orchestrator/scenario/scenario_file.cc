@@ -11,6 +11,7 @@
 #include "scenario/scenario.h"
 #include "scenario/schema_reader.h"
 #include "scenario/signature_reader.h"
+#include "scenario/stop_at_reader.h"
 #include "scenario/units.h"
 
 namespace rig::scenario {
@@ -78,6 +79,9 @@ Scenario ScenarioReader::read(const Node& root) {
     scenario_.guest = read_guest(*node, bases, problems_);
   }
   if (const Node* node = map.find("cmdline")) scenario_.cmdline = read_cmdline(*node, problems_);
+  if (const Node* node = map.find("stop_at")) {
+    scenario_.stop_at = read_stop_at(*node, options_.stop_names, problems_);
+  }
   read_detectors(map.find("detectors"));
   if (const Node* node = map.find("ignored_ok")) {
     scenario_.ignored_ok = read_ignored_ok(*node, every_parameter(), problems_);
@@ -163,7 +167,8 @@ std::vector<std::string> ScenarioReader::every_parameter() const {
 
 void ScenarioReader::read_detectors(const Node* node) {
   if (node == nullptr) {
-    scenario_.detectors.push_back({.name = "none", .kernel = {}, .cmdline = {}, .expect = {}});
+    scenario_.detectors.push_back(
+        {.name = "none", .kernel = {}, .cmdline = {}, .stop_at = {}, .expect = {}});
     return;
   }
   for (const Field& entry : read_named(*node, "'detectors'", problems_)) {
@@ -183,6 +188,9 @@ void ScenarioReader::read_detectors(const Node* node) {
     }
     if (const Node* kernel = map.find("kernel")) detector.kernel = read_kernel(*kernel);
     if (const Node* boot = map.find("boot")) detector.boot = read_boot(*boot, problems_);
+    if (const Node* stop_at = map.find("stop_at")) {
+      detector.stop_at = read_stop_at(*stop_at, options_.stop_names, problems_);
+    }
     map.finish();
     scenario_.detectors.push_back(std::move(detector));
   }

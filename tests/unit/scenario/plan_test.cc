@@ -181,6 +181,16 @@ TEST(Cell, CommandLineIsTheScenariosThenTheDetectorsWithRepetitionsKept) {
             (Names{"oops=panic", "slab_nomerge", "oops=panic", "kasan.fault=panic"}));
 }
 
+TEST(Cell, DetectorsStopsReplaceTheScenarios) {
+  Scenario scenario;
+  scenario.stop_at = {"report"};
+  Cell cell;
+  cell.scenario = std::make_shared<Scenario>(scenario);
+  EXPECT_EQ(cell.stop_at(), std::vector<std::string>{"report"});
+  cell.detector.stop_at = {"slab_bug"};
+  EXPECT_EQ(cell.stop_at(), std::vector<std::string>{"slab_bug"});
+}
+
 TEST(Cell, ModuleAndStressAreCalledAsInTheGuest) {
   Variant variant;
   variant.params = {{"late_write", "1"}, {"late_ms", "20"}};

@@ -114,6 +114,16 @@ TEST(ScenarioFile, EveryPredicateReachesTheExpectation) {
   EXPECT_EQ(kasan.report->cache, "kmalloc-1024");
 }
 
+TEST(ScenarioFile, StopAtIsOneNameOrAList) {
+  const auto loaded =
+      load(kHead + "stop_at: slab_bug\ndetectors: {a: {stop_at: [warn, 'fn:lc_x']}, b: {}}\n" +
+           kVariants + "expect: {a: {report: {kind: gpf}}, b: {report: {kind: gpf}}}\n");
+  ASSERT_TRUE(loaded) << loaded.error().message();
+  EXPECT_EQ(loaded->stop_at, std::vector<std::string>{"slab_bug"});
+  EXPECT_EQ(loaded->detectors[0].stop_at, (std::vector<std::string>{"warn", "fn:lc_x"}));
+  EXPECT_TRUE(loaded->detectors[1].stop_at.empty());
+}
+
 TEST(ScenarioFile, WithoutDetectorsThereIsOneCalledNone) {
   const auto s = load(kHead + kVariants + kExpect);
   ASSERT_TRUE(s) << s.error().message();
