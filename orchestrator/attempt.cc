@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "crash/capture.h"
 #include "crash/detector.h"
+#include "crash/stop_points.h"
 #include "machine_config.h"
 #include "verdict/verdict.h"
 
@@ -16,6 +17,8 @@ namespace {
 using std::chrono::seconds;
 
 constexpr auto kInjectTime = seconds(30);   // to send and load the module, to start the program
+constexpr auto kArmTime = seconds(30);      // to find the functions of stop_at and arm them
+constexpr auto kReportTime = seconds(10);   // from a stop in the injection to its report
 constexpr auto kCaptureTime = seconds(60);  // and more for what the memory takes to write
 constexpr std::uint64_t kDumpSpeed = 16u << 20;          // bytes a second: a slow disk's
 constexpr auto kQuiet = std::chrono::milliseconds(100);  // a stopped guest says nothing for so long
@@ -52,13 +55,17 @@ class Run {
   Status start();
   Status boot();
   Status check_drivers(const vm::GuestInfo& guest);
+  Status arm();
   Status inject();
   Status send(const fs::path& file, std::string_view guest_path, unsigned mode);
   Status wait();
+  Status watch(Duration time);
   Status conclude();
   Status conclude_load();
   Status drain();
   Status capture();
+  Status take_core();
+  void drop_core();
   Status analyze();
   void judge();
 
@@ -67,7 +74,9 @@ class Run {
     watch_ = Stopwatch();
     if (options_.on_phase) options_.on_phase(phase);
   }
+  Status take(const vm::Event& event);
   void feed(const vm::Event& event);
+  Status on_breakpoint(const vm::Event& event);
 
   const scenario::Cell& cell_;
   const Payload& payload_;
@@ -79,7 +88,11 @@ class Run {
   Ending ending_ = Ending::kCrashed;
   std::string output_;  // of the program
   std::uint64_t work_ = 0;
+  std::optional<vm::Event> work_began_;  // the first heartbeat with any
   Clock::time_point worked_at_ = Clock::now();
+  std::vector<crash::StopPoint> stop_points_;
+  Clock::time_point injected_at_ = Clock::now();
+  Duration paused_{};  // stood still at breakpoints
   std::vector<oops::Report> reports_;
   std::optional<analyzer::Findings> findings_;
   Stopwatch watch_;
@@ -118,6 +131,7 @@ Status Run::start() {
   config.initramfs = payload_.initramfs;
   config.cmdline = payload_.cmdline;
   config.folder = options_.folder;
+  config.breakpoints = !cell_.stop_at().empty();
   RIG_ASSIGN(vm_, options_.start(config));
 
   const vm::VmDescription description = vm_->describe();
@@ -132,7 +146,10 @@ Status Run::boot() {
   const auto limit = cell_.scenario->timeouts.boot;
   RIG_ASSIGN(const auto guest, vm_->wait_for_agent(Deadline::after(limit)));
   attempt_.seconds.boot = watch_.seconds();
-  if (guest) return check_drivers(*guest);
+  if (guest) {
+    RIG_TRY(check_drivers(*guest));
+    return arm();
+  }
   RIG_TRY(drain());
   const auto cause = oops::cause(oops::parse_reports(detector_.console()));
   const std::string why =
@@ -166,12 +183,21 @@ Status Run::check_drivers(const vm::GuestInfo& guest) {
   return {};
 }
 
+// Breakpoints on the functions of `stop_at`, where this guest has them.
+Status Run::arm() {
+  const auto names = cell_.stop_at();
+  if (names.empty()) return {};
+  RIG_ASSIGN(stop_points_, crash::set_stop_points(*vm_, names, Deadline::after(kArmTime)));
+  return {};
+}
+
 Status Run::send(const fs::path& file, std::string_view guest_path, unsigned mode) {
   return vm_->put_file(file, guest_path, mode, Deadline::after(kInjectTime));
 }
 
 Status Run::inject() {
   begin("inject");
+  injected_at_ = Clock::now();
   const Deadline deadline = Deadline::after(kInjectTime);
   Status status;
   if (!payload_.module.empty()) {
@@ -189,6 +215,7 @@ Status Run::inject() {
 
   // The guest's kernel refused, or died of it: only the latter is a result.
   RIG_TRY(drain());
+  if (attempt_.stopped) RIG_TRY(watch(kReportTime));
   if (crashed()) return {};
   return fail(Blame::kRig, "nothing could be injected: {}", status.error().what);
 }
@@ -196,6 +223,11 @@ Status Run::inject() {
 void Run::feed(const vm::Event& event) {
   detector_.feed(event);
   if (event.kind == vm::EventKind::kHeartbeat && event.work != work_) {
+    if (!work_began_) work_began_ = event;
+    const double time = std::chrono::duration<double>(event.uptime - work_began_->uptime).count();
+    if (time > 0) {
+      attempt_.work_per_second = static_cast<double>(event.work - work_began_->work) / time;
+    }
     work_ = event.work;
     worked_at_ = event.when;
   }
@@ -208,27 +240,75 @@ void Run::feed(const vm::Event& event) {
   }
 }
 
+Status Run::take(const vm::Event& event) {
+  feed(event);
+  return event.kind == vm::EventKind::kBreakpoint ? on_breakpoint(event) : Status();
+}
+
+// The kernel is about to report. What it complains about is still in memory: the core is taken
+// now, then the guest goes on, so that the report gets printed. Later stops are only noted: what
+// they would show may follow from the first.
+Status Run::on_breakpoint(const vm::Event& event) {
+  const Clock::time_point since = Clock::now();
+  const auto at = std::find_if(stop_points_.begin(), stop_points_.end(),
+                               [&](const auto& point) { return point.address == event.address; });
+  const std::string function =
+      at == stop_points_.end() ? fmt::format("{}", event.address) : at->function;
+  if (attempt_.stopped) {
+    attempt_.stopped->later.push_back(function);
+  } else {
+    const auto time = event.when - injected_at_ - paused_;
+    attempt_.stopped = store::FirstStop{.function = function,
+                                        .address = raw(event.address),
+                                        .cpu = event.cpu,
+                                        .seconds = std::chrono::duration<double>(time).count(),
+                                        .later = {}};
+    const Stopwatch before = watch_;
+    RIG_TRY(take_core());
+    begin("wait");
+    watch_ = before;
+  }
+  const Deadline deadline = Deadline::after(kInjectTime);
+  RIG_TRY(vm_->remove_breakpoint(event.address, deadline));
+  RIG_TRY(vm_->resume(deadline));
+  const auto pause = std::chrono::duration_cast<Duration>(Clock::now() - since);
+  detector_.skip(pause);
+  worked_at_ += pause;
+  paused_ += pause;
+  return {};
+}
+
 Status Run::wait() {
   if (crashed()) return {};
   begin("wait");
   worked_at_ = Clock::now();
-  const Deadline deadline = Deadline::after(cell_.scenario->timeouts.crash);
+  const Duration paused = paused_;
+  RIG_TRY(watch(cell_.scenario->timeouts.crash));
+  attempt_.seconds.crash =
+      watch_.seconds() - std::chrono::duration<double>(paused_ - paused).count();
+  attempt_.reason = detector_.reason();
+  return conclude();
+}
+
+// Until the detector knows how it ended, or for so long of the guest's time.
+Status Run::watch(Duration time) {
+  const Clock::time_point end = Clock::now() + time - paused_;
   // What has begun is waited for to its end: a report, or the settling after the load's end.
   const auto deciding = [&] {
     return !detector_.report_kind().empty() || detector_.program_exit().has_value();
   };
-  while (detector_.state() == crash::State::kRunning && (!deadline.expired() || deciding())) {
+  while (detector_.state() == crash::State::kRunning) {
+    const auto deadline = Deadline::after(end + paused_ - Clock::now());
+    if (deadline.expired() && !deciding()) break;
     const auto tick = Deadline::after(detector_.next_tick() - Clock::now());
     RIG_ASSIGN(const auto event, vm_->next_event(deciding() ? tick : deadline.sooner(tick)));
     if (event) {
-      feed(*event);
+      RIG_TRY(take(*event));
     } else {
       detector_.tick(Clock::now());
     }
   }
-  attempt_.seconds.crash = watch_.seconds();
-  attempt_.reason = detector_.reason();
-  return conclude();
+  return {};
 }
 
 // From the state that the wait ended in to how the attempt ended, or whose fault it is.
@@ -283,13 +363,33 @@ Status Run::drain() {
   while (!deadline.expired()) {
     RIG_ASSIGN(const auto event, vm_->next_event(Deadline::after(kQuiet).sooner(deadline)));
     if (!event) return {};
-    feed(*event);
+    RIG_TRY(take(*event));
   }
   return {};
 }
 
 Status Run::capture() {
+  if (ending_ == Ending::kSurvived) drop_core();
   if (ending_ != Ending::kCrashed && ending_ != Ending::kHung) return {};
+  if (attempt_.core.empty()) RIG_TRY(take_core());
+  vm_.reset();
+  return {};
+}
+
+// A stop that no report followed was none: the function is also called otherwise.
+void Run::drop_core() {
+  if (!attempt_.stopped || attempt_.core.empty()) return;
+  std::error_code error;
+  fs::remove(options_.folder / attempt_.core, error);
+  attempt_.core.clear();
+  attempt_.core_format.clear();
+  if (options_.on_note) {
+    options_.on_note(fmt::format("the guest was stopped at {}, but no report followed",
+                                 attempt_.stopped->function));
+  }
+}
+
+Status Run::take_core() {
   begin("capture");
   const auto progress = [&](const Progress& step) {
     if (options_.on_detail && step.fraction) {
@@ -299,7 +399,6 @@ Status Run::capture() {
   const auto time = kCaptureTime + seconds(cell_.scenario->guest.memory_bytes / kDumpSpeed);
   RIG_ASSIGN(const auto core, crash::capture(*vm_, options_.folder, options_.format, progress,
                                              Deadline::after(time)));
-  vm_.reset();
   attempt_.core = core.path.filename().string();
   attempt_.core_format = vm::to_string(options_.format);
   attempt_.seconds.capture = watch_.seconds();

@@ -40,6 +40,7 @@ Result<int> run_demo(const ExecuteArguments& arguments, const Context& context) 
   RIG_ASSIGN(const Layout layout, Layout::find());
   scenario::Selection selection;
   selection.arch = {"x86_64"};
+  selection.detector = {"none"};
   selection.repeat = 1;
   RIG_ASSIGN(const auto cells, select_cells(layout, {"late-completion"}, selection));
   if (!arguments.json) RIG_TRY(print_out(kStory));

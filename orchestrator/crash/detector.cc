@@ -35,6 +35,7 @@ State Detector::feed(const vm::Event& event) {
     case EventKind::kBackendExited:
       feed_stopped(event);
       break;
+    case EventKind::kBreakpoint:
     case EventKind::kConsoleLine:
     case EventKind::kProgramOutput:
       break;
@@ -87,6 +88,12 @@ State Detector::tick(Clock::time_point now) {
     end(State::kHung, fmt::format("no heartbeat for {}", human_seconds(seconds(options_.silence))));
   }
   return state_;
+}
+
+void Detector::skip(Duration time) {
+  for (auto* moment : {&report_began_, &last_heartbeat_, &program_ended_}) {
+    if (*moment) **moment += time;
+  }
 }
 
 Clock::time_point Detector::next_tick() const {

@@ -42,6 +42,8 @@ class Detector {
   State feed(const vm::Event& event);
   // When nothing happened until now. Feed all events that have arrived before calling it.
   State tick(Clock::time_point now);
+  // The machine stood still for so long, by the rig's doing: none of its waits goes on meanwhile.
+  void skip(Duration time);
   // The time at which tick() may change the state: wait no longer than this.
   Clock::time_point next_tick() const;
 

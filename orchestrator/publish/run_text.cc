@@ -168,6 +168,10 @@ std::string attempt_text(const Group& group, const TextOptions& options) {
   const auto place = [&](const std::string& path) {
     return path.empty() ? path : (options.folder / path).string();
   };
+  if (attempt.stopped) {
+    add("stopped", fmt::format("at {} on CPU {} after {}", attempt.stopped->function,
+                               attempt.stopped->cpu, human_seconds(attempt.stopped->seconds)));
+  }
   if (attempt.report) add("report", attempt.report->title);
   add("core", place(attempt.core));
   add("console", place(attempt.console));

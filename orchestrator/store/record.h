@@ -4,6 +4,7 @@
 // schema.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,9 +22,21 @@ struct PhaseSeconds {
   std::optional<double> boot, crash, capture, analyze;
 };
 
+// Where a scenario's `stop_at` stopped the guest first: the attempt's core was taken there, before
+// anything was printed or repaired.
+struct FirstStop {
+  std::string function;  // "slab_bug"
+  std::uint64_t address = 0;
+  unsigned cpu = 0;
+  double seconds = 0;              // since the injection began
+  std::vector<std::string> later;  // functions that the guest reached when it had been let go on
+};
+
 struct Attempt {
   verdict::Outcome outcome = verdict::Outcome::kRigError;
   PhaseSeconds seconds;
+  std::optional<double> work_per_second;  // of a load that counts its work (kWorkFdVariable)
+  std::optional<FirstStop> stopped;
   std::optional<oops::Report> report;
   std::vector<verdict::Check> checks;
   std::string error;         // of the rig, with its hint; empty unless rig-error

@@ -61,6 +61,16 @@ json::value write(const oops::Report& report) {
           {"corrupted", report.corrupted}};
 }
 
+json::value write(const FirstStop& stop) {
+  json::array later;
+  for (const std::string& function : stop.later) later.push_back(text(function));
+  return {{"function", text(stop.function)},
+          {"address", hex(stop.address)},
+          {"cpu", stop.cpu},
+          {"seconds", stop.seconds},
+          {"later", std::move(later)}};
+}
+
 json::value write(const Attempt& attempt) {
   json::array checks;
   for (const verdict::Check& check : attempt.checks) {
@@ -75,6 +85,8 @@ json::value write(const Attempt& attempt) {
             {"crash", or_null(attempt.seconds.crash)},
             {"capture", or_null(attempt.seconds.capture)},
             {"analyze", or_null(attempt.seconds.analyze)}}},
+          {"work_per_second", or_null(attempt.work_per_second)},
+          {"stopped", attempt.stopped ? write(*attempt.stopped) : json::value(nullptr)},
           {"report", attempt.report ? write(*attempt.report) : json::value(nullptr)},
           {"checks", std::move(checks)},
           {"error", text_or_null(attempt.error)},
@@ -241,6 +253,16 @@ oops::Report read_report(const Reader& from) {
   return report;
 }
 
+FirstStop read_stop(const Reader& from) {
+  FirstStop stop;
+  stop.function = from.at("function").text();
+  stop.address = from.at("address").number().value_or(0);
+  stop.cpu = static_cast<unsigned>(from.at("cpu").number().value_or(0));
+  stop.seconds = from.at("seconds").seconds().value_or(0);
+  for (const Reader& function : from.at("later").items()) stop.later.push_back(function.text());
+  return stop;
+}
+
 Attempt read_attempt(const Reader& from) {
   Attempt attempt;
   const Reader outcome = from.at("outcome");
@@ -254,6 +276,8 @@ Attempt read_attempt(const Reader& from) {
                      .crash = seconds.at("crash").seconds(),
                      .capture = seconds.at("capture").seconds(),
                      .analyze = seconds.at("analyze").seconds()};
+  attempt.work_per_second = from.at("work_per_second").seconds();
+  if (!from.at("stopped").is_null()) attempt.stopped = read_stop(from.at("stopped"));
   if (!from.at("report").is_null()) attempt.report = read_report(from.at("report"));
   for (const Reader& check : from.at("checks").items()) {
     attempt.checks.push_back({.predicate = check.at("predicate").text(),

@@ -64,7 +64,8 @@ std::string describe_module(const scenario::Cell& cell, const CellRecord& record
 }
 
 // What the rig has the agent do: the guest has no shell to type it into.
-std::string guest_steps(const scenario::Cell& cell, const CellRecord& record) {
+std::string guest_steps(const scenario::Cell& cell, const CellRecord& record,
+                        const Attempt& attempt) {
   std::string out;
   if (!cell.variant.module.empty()) {
     const std::string params = cell.variant.param_text();
@@ -77,6 +78,16 @@ std::string guest_steps(const scenario::Cell& cell, const CellRecord& record) {
   if (const auto& stress = cell.scenario->stress) {
     out += fmt::format("  the load is sent and started: {}\n",
                        stress_command(*stress, stress->program.filename().string()));
+  }
+  if (const auto names = cell.stop_at(); !names.empty()) {
+    out += fmt::format(
+        "  breakpoints are set on {} right after boot, and the core is taken where the first of\n"
+        "  them is hit; by hand: gdb -ex 'target remote debugger.sock' -ex 'hbreak *ADDRESS',\n"
+        "  with the guest's own addresses ({})\n",
+        fmt::join(names, ", "),
+        attempt.stopped
+            ? fmt::format("{} was at {:#x}", attempt.stopped->function, attempt.stopped->address)
+            : "/proc/kallsyms");
   }
   return out;
 }
@@ -110,7 +121,7 @@ std::string repeat_text(const scenario::Cell& cell, const CellRecord& record, un
   add(out, "machine",
       fmt::format("{}, {}", or_unknown(attempt.backend_version), or_unknown(attempt.accelerator)));
   out += fmt::format("\nThe machine by itself:\n\n  {}\n", or_unknown(attempt.command_line));
-  const std::string steps = guest_steps(cell, record);
+  const std::string steps = guest_steps(cell, record, attempt);
   if (!steps.empty()) {
     out += fmt::format(
         "\nBy itself it boots and waits: its initramfs holds the rig's agent alone, no shell and "

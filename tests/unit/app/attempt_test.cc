@@ -93,6 +93,82 @@ TEST_F(AttemptTest, CrashWithTheExpectedReportIsTheExpectedCrash) {
   EXPECT_EQ(phases_.back(), "analyze");
 }
 
+// A machine whose load makes the kernel reach slab_bug(), and then print its report.
+class StopAtTest : public AttemptTest {
+ protected:
+  StopAtTest() {
+    cell_.detector.stop_at = {"slab_bug", "panic"};
+    cell_.detector.expect.report->kind = "slub-poison-overwritten";
+    machine_to_play_->functions = {{"slab_bug", VirtAddr{0x10}}, {"panic", VirtAddr{0x20}}};
+    machine_to_play_->core = fakes::minimal_core();
+    machine_to_play_->reactions["start_program"] = {hit(0x10)};
+  }
+  static vm::Event hit(std::uint64_t address) {
+    vm::Event event = FakeVm::event(EventKind::kBreakpoint);
+    event.address = VirtAddr{address};
+    event.cpu = 1;
+    return event;
+  }
+  static std::vector<vm::Event> report() {
+    return {FakeVm::console("[    1.0] BUG kmalloc-1k (Tainted: G): Poison overwritten"),
+            FakeVm::event(EventKind::kPanicked), FakeVm::event(EventKind::kStopped)};
+  }
+  std::unique_ptr<FakeVm> machine_to_play_ = std::make_unique<FakeVm>();
+};
+
+TEST_F(StopAtTest, CoreIsTakenAtTheStopAndTheReportAfterIt) {
+  machine_to_play_->reactions["resume"] = report();
+  payload_.module.clear();
+  const auto attempt = play(std::move(machine_to_play_));
+  EXPECT_EQ(attempt.outcome, Outcome::kExpectedCrash) << attempt.error;
+  EXPECT_EQ(attempt.core, "vmcore");
+  ASSERT_TRUE(attempt.stopped);
+  EXPECT_EQ(attempt.stopped->function, "slab_bug");
+  EXPECT_EQ(attempt.stopped->address, 0x10u);
+  EXPECT_EQ(attempt.stopped->cpu, 1u);
+  EXPECT_EQ(phases_,
+            (std::vector<std::string>{"boot", "inject", "wait", "capture", "wait", "analyze"}));
+}
+
+TEST_F(StopAtTest, LaterStopsAreNotedAndPassed) {
+  auto later = report();
+  later.insert(later.begin(), hit(0x20));
+  machine_to_play_->reactions["resume"] = later;
+  const auto attempt = play(std::move(machine_to_play_));
+  EXPECT_EQ(attempt.outcome, Outcome::kExpectedCrash) << attempt.error;
+  ASSERT_TRUE(attempt.stopped);
+  EXPECT_EQ(attempt.stopped->function, "slab_bug");
+  EXPECT_EQ(attempt.stopped->later.at(0), "panic");
+}
+
+TEST_F(StopAtTest, StopInTheInjectionIsFollowedByItsReport) {
+  machine_to_play_->reactions.erase("start_program");
+  machine_to_play_->reactions["load_module"] = {hit(0x10)};
+  machine_to_play_->fails["load_module"] = Error{Blame::kKernel, "stopped at a breakpoint", ""};
+  machine_to_play_->reactions["resume"] = report();
+  const auto attempt = play(std::move(machine_to_play_));
+  EXPECT_EQ(attempt.outcome, Outcome::kExpectedCrash) << attempt.error;
+  EXPECT_TRUE(attempt.stopped);
+}
+
+TEST_F(StopAtTest, StopThatNoReportFollowsLeavesNoCore) {
+  expect_survival();
+  machine_to_play_->reactions["resume"] = {FakeVm::event(EventKind::kProgramExited, 0)};
+  const auto attempt = play(std::move(machine_to_play_));
+  EXPECT_EQ(attempt.outcome, Outcome::kSurvived) << attempt.error;
+  EXPECT_TRUE(attempt.stopped);
+  EXPECT_THAT(attempt.core, IsEmpty());
+  EXPECT_FALSE(fs::exists(folder_.path() / "vmcore"));
+}
+
+TEST_F(StopAtTest, FunctionThatTheKernelLacksIsARigErrorBeforeTheInjection) {
+  machine_to_play_->functions.erase(machine_to_play_->functions.begin());
+  const auto attempt = play(std::move(machine_to_play_));
+  EXPECT_EQ(attempt.outcome, Outcome::kRigError);
+  EXPECT_THAT(attempt.error, HasSubstr("slab_bug is not in this kernel"));
+  EXPECT_EQ(phases_.back(), "boot");
+}
+
 TEST_F(AttemptTest, CrashWithAnotherReportIsAnotherCrash) {
   cell_.detector.expect.report->kind = "kasan-use-after-free";
   auto machine = std::make_unique<FakeVm>();
@@ -193,6 +269,20 @@ TEST_F(AttemptTest, LoadThatCountedWorkAndStoppedHangsTheGuest) {
   EXPECT_EQ(phases_.back(), "capture");
   EXPECT_THAT(attempt.error, HasSubstr("the dump was tried"));
   EXPECT_THAT(attempt.reason, HasSubstr("did no work"));
+}
+
+TEST_F(AttemptTest, SpeedOfALoadThatCountsItsWorkIsRecorded) {
+  expect_survival();
+  auto machine = std::make_unique<FakeVm>();
+  const auto beat = [](std::uint64_t work, int seconds) {
+    vm::Event event = FakeVm::event(EventKind::kHeartbeat);
+    event.work = work;
+    event.uptime = std::chrono::seconds(seconds);
+    return event;
+  };
+  machine->reactions["start_program"] = {beat(0, 9), beat(100, 10), beat(300, 12), beat(500, 14),
+                                         FakeVm::event(EventKind::kProgramExited, 0)};
+  EXPECT_EQ(play(std::move(machine)).work_per_second, 100.0);
 }
 
 TEST_F(AttemptTest, WithoutALoadSurvivingTheTimeIsEnough) {

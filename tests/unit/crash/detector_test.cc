@@ -117,6 +117,13 @@ TEST_F(DetectorTest, SilenceOfTheAgentIsAHang) {
   EXPECT_EQ(detector_.reason(), "no heartbeat for 15.0 s");
 }
 
+TEST_F(DetectorTest, TimeThatTheMachineStoodStillIsNoSilence) {
+  happens(0s, EventKind::kHeartbeat);
+  detector_.skip(10s);
+  EXPECT_EQ(tick(20s), State::kRunning);
+  EXPECT_EQ(tick(25s), State::kHung);
+}
+
 TEST_F(DetectorTest, ConsoleOutputAloneDoesNotProveLife) {
   happens(0s, EventKind::kHello);
   console(14s, "[   20.000000] some driver: still here");

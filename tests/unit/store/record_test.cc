@@ -48,6 +48,11 @@ Attempt sample_attempt() {
   Attempt attempt;
   attempt.outcome = verdict::Outcome::kExpectedCrash;
   attempt.seconds = {.boot = 2.1234, .crash = 1, .capture = 0.5, .analyze = std::nullopt};
+  attempt.stopped = FirstStop{.function = "slab_bug",
+                              .address = 0xffffffff81a10b1d,
+                              .cpu = 1,
+                              .seconds = 3.5,
+                              .later = {"panic"}};
   attempt.report = sample_report();
   attempt.checks = {{"report.address", "0x106", "0x106", true}, {"object", "a", "b", false}};
   attempt.reason = "guest panicked";
