@@ -38,9 +38,9 @@ class CoreForms : public testing::TestWithParam<const char*> {
   static constexpr std::uint64_t kPage = SyntheticCore::kPage;
 
   void SetUp() override {
-    const auto ended =
-        bench_.crashrig({"run", "late-completion", "--arch", GetParam(), "--variant", "faulty",
-                         "--repeat", "1", "--format", "elf", "--keep-core", "--json"});
+    const auto ended = bench_.crashrig({"run", "late-completion", "--arch", GetParam(),
+                                        "--detector", "none", "--variant", "faulty", "--repeat",
+                                        "1", "--format", "elf", "--keep-core", "--json"});
     ASSERT_EQ(ended.exit_code, 0) << ended.err;
     path_ = text(attempt_of(ended.json(), "faulty").at("core"));
     findings_ = analyze({path_.string()});

@@ -37,8 +37,8 @@ INSTANTIATE_TEST_SUITE_P(LateCompletion, OnEveryArch, testing::Values("x86_64", 
 
 TEST_P(OnEveryArch, FaultyIsProvenFromTheCoreAndFixedSurvives) {
   Bench bench;
-  const auto ended = bench.crashrig(
-      {"run", "late-completion", "--arch", GetParam(), "--keep-core", "--repeat", "1", "--json"});
+  const auto ended = bench.crashrig({"run", "late-completion", "--arch", GetParam(), "--detector",
+                                     "none", "--keep-core", "--repeat", "1", "--json"});
   ASSERT_EQ(ended.exit_code, 0) << ended.out << ended.err;
   const auto document = ended.json();
   EXPECT_TRUE(document.at("ok").as_bool());
@@ -75,9 +75,9 @@ TEST(LateCompletion, ElfCoreOfARelocatedKernelGivesTheSameProof) {
   const fs::path kernel = bench.folder() / "relocated.yaml";
   ASSERT_TRUE(write_file_atomically(
       kernel, "provider: debian\nseries: \"6.1\"\nabi: newest\nentry: bzimage\n"));
-  const auto ended = bench.crashrig({"run", "late-completion", "--arch", "x86_64", "--variant",
-                                     "faulty", "--repeat", "1", "--kernel", kernel.string(),
-                                     "--format", "elf", "--keep-core", "--json"});
+  const auto ended = bench.crashrig({"run", "late-completion", "--arch", "x86_64", "--detector",
+                                     "none", "--variant", "faulty", "--repeat", "1", "--kernel",
+                                     kernel.string(), "--format", "elf", "--keep-core", "--json"});
   ASSERT_EQ(ended.exit_code, 0) << ended.out << ended.err;
   const auto document = ended.json();
   const auto& faulty = attempt_of(document, "faulty");
@@ -98,8 +98,8 @@ TEST(LateCompletion, ElfCoreOfARelocatedKernelGivesTheSameProof) {
 TEST(LateCompletion, AnotherValueIsAnotherCrashAndTheOutputShowsBothValues) {
   Bench bench;
   const fs::path file = bench.scenario({{"{late_write: 1}", "{late_write: 1, late_value: 0x1a6}"}});
-  const auto ended = bench.crashrig(
-      {"run", file.string(), "--arch", "x86_64", "--variant", "faulty", "--repeat", "1"});
+  const auto ended = bench.crashrig({"run", file.string(), "--arch", "x86_64", "--detector", "none",
+                                     "--variant", "faulty", "--repeat", "1"});
   EXPECT_EQ(ended.exit_code, 1) << ended.err;
   EXPECT_THAT(ended.out, HasSubstr("other-crash"));
   EXPECT_THAT(ended.out, HasSubstr("fail"));
@@ -109,8 +109,9 @@ TEST(LateCompletion, AnotherValueIsAnotherCrashAndTheOutputShowsBothValues) {
 
 TEST(LateCompletion, AttemptsAtOnceAreAllJudgedAndExpectedCoresAreNotKept) {
   Bench bench;
-  const auto ended = bench.crashrig({"run", "late-completion", "--arch", "x86_64", "--variant",
-                                     "faulty", "--repeat", "4", "-j", "2", "--json"});
+  const auto ended =
+      bench.crashrig({"run", "late-completion", "--arch", "x86_64", "--detector", "none",
+                      "--variant", "faulty", "--repeat", "4", "-j", "2", "--json"});
   ASSERT_EQ(ended.exit_code, 0) << ended.out << ended.err;
   const auto document = ended.json();
   const auto& attempts = cell_of(document, "faulty").at("attempts").as_array();

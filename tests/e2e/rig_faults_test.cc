@@ -15,8 +15,9 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 
-const std::vector<std::string> kOneFaulty = {"run",       "late-completion", "--arch",   "x86_64",
-                                             "--variant", "faulty",          "--repeat", "1"};
+const std::vector<std::string> kOneFaulty = {
+    "run",  "late-completion", "--arch", "x86_64",   "--detector",
+    "none", "--variant",       "faulty", "--repeat", "1"};
 
 void expect_rig_error(const Bench& bench, const Bench::Ended& ended, const std::string& says) {
   EXPECT_EQ(ended.exit_code, 3) << ended.out << ended.err;
@@ -66,8 +67,8 @@ TEST(RigFaults, SilentAgentIsARigErrorWithinTheBootTimeout) {
   const fs::path file =
       bench.scenario({{"{boot: 60s,", "{boot: 10s,"},
                       {"cmdline: [", "cmdline: [module_blacklist=virtio_console, "}});
-  const auto ended = bench.crashrig(
-      {"run", file.string(), "--arch", "x86_64", "--variant", "fixed", "--repeat", "1"});
+  const auto ended = bench.crashrig({"run", file.string(), "--arch", "x86_64", "--detector", "none",
+                                     "--variant", "fixed", "--repeat", "1"});
   expect_rig_error(bench, ended, "agent");
 }
 
@@ -75,8 +76,8 @@ TEST(RigFaults, KernelThatDoesNotBootIsARigErrorThatQuotesIt) {
   Bench bench;
   const fs::path file =
       bench.scenario({{"cmdline: [", "cmdline: [rdinit=/absent, root=/dev/absent, "}});
-  const auto ended = bench.crashrig(
-      {"run", file.string(), "--arch", "x86_64", "--variant", "fixed", "--repeat", "1"});
+  const auto ended = bench.crashrig({"run", file.string(), "--arch", "x86_64", "--detector", "none",
+                                     "--variant", "fixed", "--repeat", "1"});
   expect_rig_error(bench, ended, "did not boot");
 }
 

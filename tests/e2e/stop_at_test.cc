@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// stop_at on the real QEMU and the real kernels: the core of the stop holds what SLUB then repairs.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <boost/json/parse.hpp>
+
+#include "base/text.h"
+#include "e2e/rig_process.h"
+
+namespace rig::e2e {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr std::uint64_t kWritten = 0x6b6b6b6b00000106;  // four bytes of it by the driver
+constexpr std::uint64_t kPoison = 0x6b6b6b6b6b6b6b6b;
+
+std::string text(const boost::json::value& value) {
+  return std::string(value.as_string());
+}
+
+// The beginnings of the ranges in the lines that contain `what`, e.g.
+// "0xffff888007c9b6c8-0xffff888007c9b6cb @offset=14024. First byte 0x6 instead of 0x6b".
+std::vector<std::string> ranges_of(const std::string& console, std::string_view what) {
+  std::vector<std::string> found;
+  for (const std::string& line : split(console, '\n')) {
+    const auto dash = line.find("-0x");
+    if (line.find(what) == std::string::npos || dash == std::string::npos) continue;
+    const auto begin = line.rfind("0x", dash);
+    if (begin != std::string::npos) found.push_back(line.substr(begin, dash - begin));
+  }
+  return found;
+}
+
+class StopAt : public testing::TestWithParam<std::string> {
+ protected:
+  // The attempt of the faulty variant under detector slub.
+  boost::json::object run(const fs::path& scenario) {
+    const auto ended =
+        bench_.crashrig({"run", scenario.string(), "--arch", GetParam(), "--detector", "slub",
+                         "--variant", "faulty", "--repeat", "1", "--keep-core", "--json"});
+    output_ = ended.out + ended.err;
+    return attempt_of(ended.json(), "faulty");
+  }
+  // The eight bytes in the attempt's core where each of these ranges begins.
+  std::vector<std::uint64_t> words(const boost::json::object& attempt, std::string_view what) {
+    const auto console = read_file(text(attempt.at("console")));
+    std::vector<std::uint64_t> all;
+    for (const std::string& address : ranges_of(console.value_or(""), what)) {
+      const auto read =
+          bench_.crashrig({"inspect", "--json", text(attempt.at("core")), "rd", address, "1"});
+      EXPECT_EQ(read.exit_code, 0) << read.err;
+      all.push_back(parse_u64(text(read.json().at("answer").at("words").at(0))).value_or(0));
+    }
+    return all;
+  }
+
+  Bench bench_;
+  std::string output_;
+};
+INSTANTIATE_TEST_SUITE_P(OnEveryArch, StopAt, testing::Values("x86_64", "arm64"),
+                         [](const auto& test) { return test.param; });
+
+TEST_P(StopAt, CoreHoldsTheBytesThatSlubComplainsAbout) {
+  const auto attempt = run(bench_.scenario({}));
+  ASSERT_EQ(text(attempt.at("outcome")), "expected-crash") << output_;
+  EXPECT_EQ(text(attempt.at("stopped").at("function")), "slab_bug");
+  EXPECT_EQ(text(attempt.at("report").at("kind")), "slub-poison-overwritten");
+  const auto complained = words(attempt, "First byte");
+  ASSERT_FALSE(complained.empty());
+  EXPECT_EQ(complained[0], kWritten);
+
+  const auto told = bench_.crashrig({"analyze", text(attempt.at("core"))});
+  EXPECT_THAT(told.out, HasSubstr("stopped before the report"));
+  EXPECT_THAT(told.out, HasSubstr("slab_bug"));
+  EXPECT_THAT(bench_.leftover_processes(), IsEmpty());
+  EXPECT_THAT(bench_.leftover_temporary_files(), IsEmpty());
+}
+
+TEST_P(StopAt, WithoutItTheCoreHoldsWhatSlubMadeOfThem) {
+  const auto attempt = run(bench_.scenario({{", stop_at: slab_bug", ""}}));
+  EXPECT_TRUE(attempt.at("stopped").is_null());
+  EXPECT_EQ(text(attempt.at("report").at("kind")), "slub-poison-overwritten") << output_;
+  // The driver may have hit some of them once more since.
+  EXPECT_THAT(words(attempt, "Restoring Poison"), testing::Contains(kPoison));
+}
+
+}  // namespace
+}  // namespace rig::e2e
