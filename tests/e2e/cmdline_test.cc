@@ -80,7 +80,8 @@ TEST_F(Cmdline, OfX86ShowsWhatTookEffectAndWhatHasNothingToActOn) {
       "virtio_blk.queue_depth=32, sysctl.vm.swappiness=7, no-kvmapf, nox2apic, intremap=off, "
       "intremap=no_x2apic_optout, debug_pagealloc=on, kasan.fault=panic, kasan_multi_shot, "
       "rootflags=data=journal, mitigations=off], ignored_ok: [no-kvmapf, nox2apic, intremap, "
-      "debug_pagealloc, kasan.fault, kasan_multi_shot, rootflags]}");
+      "debug_pagealloc, kasan.fault, kasan_multi_shot, rootflags]}",
+      "{memory: 512M, disks: [{size: 64M}]}");
   expect_all({{"slub_debug=FZPU", "effective"},
               {"oops=panic", "effective"},
               {"panic_on_warn=1", "effective"},
