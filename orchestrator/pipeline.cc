@@ -58,7 +58,7 @@ Result<Payload> prepare(const scenario::Cell& cell, const RunOptions& options, b
                                 fmt::join(cell.cmdline(), " "));
   if (const auto& stress = cell.scenario->stress) {
     RIG_ASSIGN(payload.program, options.layout.stress_program(stress->program, cell.arch));
-    payload.program_args = stress->arguments();
+    payload.program_args = cell.load_arguments();
   }
   return payload;
 }

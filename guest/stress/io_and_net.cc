@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// io_and_net [--seconds N] [--disk PATH | --net-only]: direct I/O on a disk and, beside it, packets
-// whose heads come from the same 1024-byte kmalloc objects. Exit code: 0 all data was right, 1 it
-// was not or a disk that worked failed, 2 usage, 3 the load could not be set up: no disk.
+// io_and_net [--seconds N] [--disk PATH] [--disk-only | --net-only]: direct I/O on a disk and,
+// beside it, packets whose heads come from the same 1024-byte kmalloc objects. Exit code: 0 all
+// data was right, 1 it was not or a disk that worked failed, 2 usage, 3 the load could not be set
+// up: no disk.
 #include <chrono>
 #include <cinttypes>
 #include <cstdio>
@@ -27,8 +28,9 @@ constexpr std::chrono::seconds kDiskTimeout{15};
 
 struct Options {
   unsigned seconds = 10;
-  std::string disk;       // empty: the first of kVendor
-  bool net_only = false;  // the packets alone, on any guest
+  std::string disk;        // empty: the first of kVendor
+  bool net_only = false;   // the packets alone, on any guest
+  bool disk_only = false;  // the disk alone
 };
 
 std::optional<Options> parse_options(int argc, char** argv) {
@@ -37,6 +39,8 @@ std::optional<Options> parse_options(int argc, char** argv) {
     const bool has_value = i + 1 < argc;
     if (std::strcmp(argv[i], "--net-only") == 0) {
       options.net_only = true;
+    } else if (std::strcmp(argv[i], "--disk-only") == 0) {
+      options.disk_only = true;
     } else if (std::strcmp(argv[i], "--seconds") == 0 && has_value) {
       char* end = nullptr;
       options.seconds = static_cast<unsigned>(std::strtoul(argv[++i], &end, 10));
@@ -47,7 +51,7 @@ std::optional<Options> parse_options(int argc, char** argv) {
       return std::nullopt;
     }
   }
-  if (options.net_only && !options.disk.empty()) return std::nullopt;
+  if (options.net_only && (options.disk_only || !options.disk.empty())) return std::nullopt;
   return options;
 }
 
@@ -94,7 +98,7 @@ int run(const Options& options) {
   for (unsigned i = 0; i < kDiskWorkers && !disk->empty(); ++i) {
     threads.emplace_back([&load, &disk, i] { DiskWorker(load, *disk, i, kDiskWorkers).run(); });
   }
-  threads.emplace_back([&load] { NetWorker(load).run(); });
+  if (!options.disk_only) threads.emplace_back([&load] { NetWorker(load).run(); });
   watch(load, options.seconds);
   for (std::thread& thread : threads) thread.join();
   print_counters(load.exit_code() == 0 ? "done" : "failed", load.counters());
@@ -107,7 +111,8 @@ int run(const Options& options) {
 int main(int argc, char** argv) {
   const auto options = rig::guest::parse_options(argc, argv);
   if (!options) {
-    std::fprintf(stderr, "usage: io_and_net [--seconds N] [--disk PATH | --net-only]\n");
+    std::fprintf(stderr,
+                 "usage: io_and_net [--seconds N] [--disk PATH] [--disk-only | --net-only]\n");
     return 2;
   }
   return rig::guest::run(*options);

@@ -47,6 +47,13 @@ std::vector<std::string> Cell::stop_at() const {
   return detector.stop_at.empty() ? scenario->stop_at : detector.stop_at;
 }
 
+std::vector<std::string> Cell::load_arguments() const {
+  if (!scenario->stress) return {};
+  std::vector<std::string> all = scenario->stress->arguments();
+  all.insert(all.end(), detector.args.begin(), detector.args.end());
+  return all;
+}
+
 namespace {
 
 // "debian-6.1@6.1.0-47" is a build of "debian-6.1", and so is what another debian-6.1.yaml says.

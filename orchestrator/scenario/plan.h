@@ -32,6 +32,8 @@ struct Cell {
   std::vector<std::string> ignored_ok() const;  // names of those that may be without effect
   std::optional<Entry> boot() const;            // the detector's, else the scenario's
   std::vector<std::string> stop_at() const;     // the detector's, else the scenario's
+  // What the load is called with; empty without one.
+  std::vector<std::string> load_arguments() const;
   Expectation expectation() const;
 };
 

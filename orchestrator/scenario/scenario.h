@@ -59,6 +59,7 @@ struct Detector {
   std::vector<std::string> ignored_ok = {};  // names of parameters that may be without effect
   std::optional<Entry> boot = {};            // overrides the scenario's
   std::vector<std::string> stop_at = {};  // reporting functions to stop at; empty: the scenario's
+  std::vector<std::string> args = {};     // of the load, after those of the scenario
   Expectation expect;                     // of the variants that do not survive
   // Instead of `expect` on these kernels, by name without the ABI: "debian-6.1-kasan".
   std::map<std::string, Expectation> expect_on = {};

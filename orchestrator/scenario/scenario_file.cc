@@ -191,6 +191,9 @@ void ScenarioReader::read_detectors(const Node* node) {
     if (const Node* stop_at = map.find("stop_at")) {
       detector.stop_at = read_stop_at(*stop_at, options_.stop_names, problems_);
     }
+    if (const Node* args = map.find("args")) {
+      detector.args = read_words(*args, "'args'", "[--disk-only]");
+    }
     map.finish();
     scenario_.detectors.push_back(std::move(detector));
   }

@@ -36,7 +36,19 @@ TEST(IoAndNet, NetworkAloneNeedsNoDisk) {
   EXPECT_EQ(done.out.find(" 0 datagrams"), std::string::npos) << done.out;
 }
 
+TEST(IoAndNet, DiskAloneSendsNothing) {
+  const auto folder = TempDir::create("io-and-net", "/var/tmp");
+  ASSERT_TRUE(folder);
+  const fs::path disk = folder->path() / "disk";
+  ASSERT_TRUE(write_file_atomically(disk, std::string(std::size_t{16} << 20, '\0')));
+  const Completed done = io_and_net({"--disk-only", "--disk", disk.string()});
+  EXPECT_EQ(done.exit_code, 0) << done.err;
+  EXPECT_NE(done.out.find(" 0 datagrams sent"), std::string::npos) << done.out;
+  EXPECT_EQ(done.out.find("done: 0 reads"), std::string::npos) << done.out;
+}
+
 TEST(IoAndNet, NetworkAloneAndADiskContradict) {
+  EXPECT_EQ(io_and_net({"--net-only", "--disk-only"}).exit_code, 2);
   EXPECT_EQ(io_and_net({"--net-only", "--disk", "/dev/null"}).exit_code, 2);
   EXPECT_EQ(io_and_net({"--disk"}).exit_code, 2);
 }

@@ -78,6 +78,18 @@ TEST(Plan, UnknownNamesAreRefusedWithTheNearest) {
             "scenario 'late' has no variant 'broken'; valid: faulty, fixed");
 }
 
+TEST(Plan, ADetectorsArgumentsOfTheLoadFollowTheScenarios) {
+  const auto scenario = sample();
+  Cell cell;
+  cell.scenario = scenario;
+  EXPECT_TRUE(cell.load_arguments().empty());
+  scenario->stress.emplace();
+  scenario->stress->args = {"--small"};
+  EXPECT_EQ(cell.load_arguments(), (Names{"--seconds", "20", "--small"}));
+  cell.detector.args = {"--disk-only"};
+  EXPECT_EQ(cell.load_arguments(), (Names{"--seconds", "20", "--small", "--disk-only"}));
+}
+
 // What is a crash on one kernel is a report of KASAN on another.
 TEST(Plan, DetectorRunsOnAKernelThatItHasAnExpectationFor) {
   const auto scenario = sample();

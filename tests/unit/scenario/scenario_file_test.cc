@@ -114,6 +114,14 @@ TEST(ScenarioFile, EveryPredicateReachesTheExpectation) {
   EXPECT_EQ(kasan.report->cache, "kmalloc-1024");
 }
 
+TEST(ScenarioFile, ADetectorHasArgumentsForTheLoad) {
+  const auto loaded = load(kHead + "detectors: {a: {args: [--disk-only, 4]}, b: {}}\n" + kVariants +
+                           "expect: {a: {report: {kind: gpf}}, b: {report: {kind: gpf}}}\n");
+  ASSERT_TRUE(loaded) << loaded.error().message();
+  EXPECT_EQ(loaded->detectors[0].args, (std::vector<std::string>{"--disk-only", "4"}));
+  EXPECT_TRUE(loaded->detectors[1].args.empty());
+}
+
 TEST(ScenarioFile, StopAtIsOneNameOrAList) {
   const auto loaded =
       load(kHead + "stop_at: slab_bug\ndetectors: {a: {stop_at: [warn, 'fn:lc_x']}, b: {}}\n" +
