@@ -309,8 +309,8 @@ TEST_P(Truth, TheCoreSaysWhatTheKernelSaid) {
   expect_traces(guest, tasks);
   expect_modules(guest, answers[1]);
   expect_mounts(guest, answers[2]);
-  expect_memory(guest, answers[3], system.names_all_variables());
-  expect_known_facts(guest, system.names_all_variables());
+  expect_memory(guest, answers[3], system.names_all_variables);
+  expect_known_facts(guest, system.names_all_variables);
   expect_system(guest);
   EXPECT_EQ(text(guest.findings().at("panic").at("message")), "truth: as asked");
   EXPECT_TRUE(in_order(functions(guest.findings().at("backtrace")),
@@ -367,7 +367,7 @@ std::vector<End> ends_on(const char* kernel) {
   std::vector<End> all;
   for (const char* arch : {"x86_64", "arm64"}) {
     for (End end : std::string_view(arch) == "arm64" ? kEndsArm64 : kEndsX86) {
-      end.system = {arch, kernel};
+      end.system = {.arch = arch, .kernel = kernel};
       all.push_back(std::move(end));
     }
   }
