@@ -59,6 +59,27 @@ TEST_P(BuiltKernel, KasanKernelBootsAndRunsAModuleOfOurs) {
   EXPECT_EQ(attempt_of(done.json(), "fixed").at("outcome"), "survived");
 }
 
+// Debian's kernels know none of KASAN's.
+TEST_P(BuiltKernel, KasansParametersTakeEffect) {
+  const fs::path file = bench_.folder() / "kasan.yaml";
+  ASSERT_TRUE(write_file_atomically(
+      file, fmt::format("name: kasan\nsummary: a guest that lives\narch: [{}]\n"
+                        "kernel: debian-6.1-kasan\ncmdline: [kasan.fault=panic, kasan_multi_shot, "
+                        "oops=panic, panic_on_warn=1, slab_nomerge, init_on_free=1, "
+                        "slub_debug=FZPU]\nvariants: {{lives: {{expect: survive}}}}\n"
+                        "stress: {{program: guest/stress/io_and_net, args: [--net-only], "
+                        "seconds: 1}}\n",
+                        GetParam())));
+  const auto done = bench_.crashrig({"run", file.string(), "--json"});
+  ASSERT_EQ(done.exit_code, 0) << done.err << done.out;
+  const auto document = done.json();
+  const auto& parameters = cell_of(document, "lives").at("parameters").as_array();
+  EXPECT_EQ(parameters.size(), 7u);
+  for (const auto& each : parameters) {
+    EXPECT_EQ(each.at("state"), "effective") << boost::json::serialize(each);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Archs, BuiltKernel, testing::Values("x86_64", "arm64"),
                          [](const auto& each) { return std::string(each.param); });
 
