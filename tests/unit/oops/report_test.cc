@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-#include "base/deadline.h"
+#include "fakes/cpu_watch.h"
 #include "oops/report_formats.h"
 #include "oops/report_pattern.h"
 #include "oops/report_stack.h"
@@ -223,7 +223,7 @@ TEST(Panic, ThatIsRepeatedAfterManyReportsCostsLittle) {
   std::string log;
   for (int i = 0; i < 10'000; ++i) log += "WARNING: CPU: 0 PID: 1 at a.c:1 f+0x1/0x2\n";
   for (int i = 0; i < 300'000; ++i) log += "Kernel panic - not syncing: panic_on_warn set ...\n";
-  const Stopwatch watch;
+  const fake::CpuWatch watch;
   const auto reports = parse_reports(log);
   EXPECT_LT(watch.seconds(), 5);
   EXPECT_TRUE(std::ranges::all_of(reports, &Report::panicked));
@@ -270,7 +270,7 @@ TEST(Report, HostileTextNeitherCrashesNorHangs) {
   std::string text = "BUG: KASAN: use-after-free in ";
   for (int i = 0; i < 256; ++i) text += static_cast<char>(i);
   for (int i = 0; i < 14; ++i) text += text;
-  const Stopwatch watch;
+  const fake::CpuWatch watch;
   parse_reports(text);
   parse_reports(std::string(1 << 20, '['));
   parse_reports(std::string(1 << 20, '\n'));
@@ -283,7 +283,7 @@ TEST(Report, AFloodOfOrdinaryLinesCostsLittle) {
   while (log.size() < 64u << 20) {
     log += "[   12.345678] usb 1-1: new high-speed USB device number 7 using xhci_hcd, port 3\n";
   }
-  const Stopwatch watch;
+  const fake::CpuWatch watch;
   EXPECT_TRUE(parse_reports(log).empty());
   const double speed = static_cast<double>(log.size()) / 1e6 / watch.seconds();
   RecordProperty("megabytes_per_second", std::to_string(speed));
