@@ -61,7 +61,7 @@ Bench::Ended Bench::crashrig(std::vector<std::string> args, const OnLine& on_lin
     args.insert(args.end(), {"--results", results().string()});
   }
   RunOptions options;
-  options.deadline = Deadline::after(std::chrono::minutes(5));
+  options.deadline = Deadline::after(std::chrono::minutes(RIG_COMMAND_MINUTES));
   if (on_line) {
     options.on_line = [&](std::string_view line) { on_line(find_process(kProgram), line); };
   }
