@@ -12,7 +12,7 @@
 namespace rig::oracle {
 namespace {
 
-constexpr double kAgreeing = 0.98;
+constexpr double kAgreeing = 0.9;
 
 using LineOf = std::map<std::uint64_t, std::string>;  // "kernel/panic.c: 276" by address
 
