@@ -18,8 +18,9 @@ TEST(Matrix, LateCompletionEndsAsExpectedOnEveryKernelWithEveryDetector) {
                                     "debian-6.1@newest,debian-6.1@oldest,debian-6.1-kasan",
                                     "--detector", "none,slub,warn", "-j", "2", "--json"});
   EXPECT_EQ(done.exit_code, 0) << done.err;
+  const auto document = done.json();
   std::set<std::string> points;
-  for (const auto& cell : done.json().at("cells").as_array()) {
+  for (const auto& cell : document.at("cells").as_array()) {
     std::string name;
     for (const char* key : {"arch", "kernel", "detector", "variant"}) {
       name += std::string(cell.at(key).as_string()) + " ";
