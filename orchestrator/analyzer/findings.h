@@ -6,9 +6,13 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "analyzer/fault_facts.h"
+#include "analyzer/findings_pointer.h"
 #include "analyzer/guest_facts.h"
+#include "analyzer/heap_facts.h"
 #include "base/address.h"
 #include "base/arch.h"
 #include "oops/report.h"
@@ -55,25 +59,29 @@ struct ExceptionFacts {
   std::string source;                    // how it was found: "pt_regs at 0x… on the IRQ stack"
 };
 
-// A slab object that something leads to.
-struct SlabObject {
-  VirtAddr address{};  // of the object, not of the pointer into it
-  std::string cache;   // "kmalloc-1k"
-  std::uint64_t object_size = 0;
-  std::uint64_t slot = 0;          // index within its slab
-  VirtAddr slab{};                 // the slab's first page
-  std::optional<bool> allocated;   // nothing: could not be established (see `evidence`)
-  std::string evidence;            // "on the freelist of CPU 1", "not on any freelist of its slab"
-  std::vector<std::byte> content;  // object_size bytes, as far as they are in the core
+// How sure a judgement is.
+enum class Confidence { kPossible, kLikely, kCertain };
+std::string_view to_string(Confidence confidence);
+
+// One thing that is wrong, with what shows it: the judgement's rules make them (judgement/rules.h).
+struct Finding {
+  std::string kind;  // "freed-twice", "use-after-free-write": an id of the table of rules
+  Confidence confidence = Confidence::kPossible;
+  std::string summary;                // one sentence: what, whose, by whom
+  std::vector<std::string> evidence;  // each a sentence
+  std::string cache;                  // of the object that it is about; empty: none
+  std::optional<VirtAddr> object;
 };
 
-// One pointer that was followed: from where, and to what.
-struct PointerFacts {
-  std::string from;  // "register R14", "stack + 0x18"
-  VirtAddr value{};
-  std::string what;  // in words
-  std::optional<SlabObject> object;
-  std::uint64_t offset = 0;  // of `value` within the object
+// A per-CPU variable that was asked for.
+struct PerCpuFacts {
+  std::string name;  // as it was asked for: "__preempt_count", "toa:ext_stats.freed"
+  struct Value {
+    unsigned cpu = 0;
+    std::uint64_t value = 0;
+  };
+  std::vector<Value> values;
+  std::string problem;  // why there are none
 };
 
 struct Findings {
@@ -88,8 +96,14 @@ struct Findings {
   std::vector<ModuleFacts> modules;
   MemoryFacts memory;
   std::vector<PointerFacts> pointers;  // registers first, then the stack near the exception
-  std::vector<std::string> remarks;    // what could not be established, and why
-  double seconds = 0;                  // how long it took
+  SlabFacts slab;
+  std::optional<FaultFacts> fault;          // nothing: there was no exception
+  std::vector<ProvenanceFacts> provenance;  // of the objects in question
+  std::vector<PerCpuFacts> percpu;          // that Options::percpu asked for
+  std::vector<Finding> findings;            // cause before consequence
+  std::string explanation;                  // the judgement in plain words, one paragraph
+  std::vector<std::string> remarks;         // what could not be established, and why
+  double seconds = 0;                       // how long it took
 };
 
 }  // namespace rig::analyzer

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "analyzer/facts/cpus.h"
-#include "analyzer/facts/slab.h"
+#include "analyzer/slab/slab_reader.h"
 
 namespace rig::analyzer {
 

@@ -2,9 +2,9 @@
 // dis: code as it lies in memory, so with every patch that the kernel made to itself.
 #include <algorithm>
 
+#include "analyzer/code/disassembler.h"
 #include "analyzer/guest_json.h"
 #include "analyzer/inspect/answers.h"
-#include "analyzer/inspect/disassembler.h"
 #include "analyzer/inspect/object_bytes.h"
 #include "analyzer/inspect/options.h"
 #include "analyzer/inspect/place.h"

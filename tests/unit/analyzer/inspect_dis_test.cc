@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gmock/gmock.h>
 
-#include "analyzer/inspect/disassembler.h"
+#include "analyzer/code/disassembler.h"
 #include "fakes/kernel_core.h"
 
 namespace rig::analyzer {

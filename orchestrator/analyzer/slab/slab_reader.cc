@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "analyzer/facts/slab.h"
+#include "analyzer/slab/slab_reader.h"
 
 #include <algorithm>
 
@@ -97,7 +97,11 @@ std::optional<SlabCache> SlabReader::read_cache(VirtAddr at) const {
                   field("red_left_pad").value_or(0),
                   field("random"),
                   {},
-                  false};
+                  false,
+                  field("flags").value_or(0),
+                  field("inuse").value_or(0),
+                  field("align").value_or(0),
+                  field("ctor").value_or(0) != 0};
   if (cache.name.empty() || cache.red_left >= cache.size) return std::nullopt;
   cache.sheaves = field("cpu_sheaves").value_or(0) != 0;
   if (const auto per_cpu = field("cpu_slab"); per_cpu && *per_cpu != 0) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "analyzer/facts/slab.h"
+#include "analyzer/slab/slab_reader.h"
 
 #include <gmock/gmock.h>
 

@@ -10,35 +10,10 @@
 #include <vector>
 
 #include "analyzer/arch/architecture.h"
+#include "analyzer/slab/slab_types.h"
 #include "analyzer/symbols/kernel.h"
 
 namespace rig::analyzer {
-
-// What a kmem_cache says about the objects in its slabs.
-struct SlabCache {
-  VirtAddr at{};
-  std::string name;
-  std::uint64_t size = 0;               // from one object to the next
-  std::uint64_t object_size = 0;        // of what the user asked for
-  std::uint64_t free_pointer = 0;       // its offset in a free object
-  std::uint64_t red_left = 0;           // red zone before each object, with slub_debug=Z
-  std::optional<std::uint64_t> random;  // CONFIG_SLAB_FREELIST_HARDENED
-  std::vector<VirtAddr> per_cpu;        // each CPU's struct kmem_cache_cpu; empty on tiny configs
-  bool sheaves = false;                 // free objects may wait in per-CPU sheaves (v6.18)
-};
-
-// One slab: the pages that hold objects of one cache.
-struct Slab {
-  VirtAddr page{};   // its first struct page
-  VirtAddr begin{};  // its first byte
-  std::uint64_t objects = 0;
-  std::uint64_t in_use = 0;
-  bool frozen = false;  // some CPU allocates from it: in_use counts its freelist as used
-  VirtAddr freelist{};
-  SlabCache cache;
-
-  VirtAddr object(std::uint64_t slot) const { return begin + slot * cache.size + cache.red_left; }
-};
 
 struct SlabHit {
   SlabObject object;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "analyzer/inspect/disassembler.h"
+#include "analyzer/code/disassembler.h"
 
 #include <capstone/capstone.h>
 #include <fmt/format.h>
