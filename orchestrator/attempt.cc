@@ -409,7 +409,8 @@ Status Run::analyze() {
   reports_ = oops::parse_reports(detector_.console());
   if (attempt_.core.empty()) return {};
   begin("analyze");
-  RIG_ASSIGN(findings_, analyzer::analyze(options_.folder / attempt_.core));
+  RIG_ASSIGN(findings_, analyzer::analyze(options_.folder / attempt_.core,
+                                          {.percpu = asked_variables(cell_.expectation())}));
   RIG_TRY(write_file_atomically(options_.folder / "findings.json", analyzer::to_json(*findings_)));
   attempt_.findings = "findings.json";
   attempt_.seconds.analyze = watch_.seconds();

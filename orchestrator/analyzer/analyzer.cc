@@ -6,9 +6,11 @@
 
 #include "analyzer/facts/memory_facts.h"
 #include "analyzer/facts/module_facts.h"
+#include "analyzer/facts/percpu_values.h"
 #include "analyzer/facts/pointers.h"
 #include "analyzer/facts/report_start.h"
 #include "analyzer/facts/system_facts.h"
+#include "analyzer/judgement/judgement.h"
 #include "base/deadline.h"
 #include "base/text.h"
 
@@ -93,7 +95,8 @@ void take_bare_cpus(const Core& core, const Architecture& arch, Findings& findin
   }
 }
 
-void take_kernel(Session& session, const Kernel& kernel, unsigned stack_words, Findings& findings) {
+void take_kernel(Session& session, const Kernel& kernel, const Options& options,
+                 Findings& findings) {
   // The log needs VMCOREINFO only; what the kernel said is parsed from it.
   std::vector<std::string> remarks;
   if (const auto log = session.log()) {
@@ -124,7 +127,10 @@ void take_kernel(Session& session, const Kernel& kernel, unsigned stack_words, F
 
   // The exception that was not survived, from the stack; where its registers and stack lead.
   if (const auto& exception = session.exception()) findings.exception = exception->facts;
-  findings.pointers = take_pointers(session, kernel, stack_words);
+  findings.pointers = take_pointers(session, kernel, options.stack_words);
+  for (const std::string& name : options.percpu) {
+    findings.percpu.push_back(percpu_values(session, name));
+  }
   for (std::string& text : remarks) session.remark(std::move(text));
 }
 
@@ -136,12 +142,15 @@ Findings analyze(Session& session, const Options& options) {
   findings.core = describe_core(session.core());
   const auto kernel = session.kernel();
   if (kernel) {
-    take_kernel(session, **kernel, options.stack_words, findings);
+    take_kernel(session, **kernel, options, findings);
   } else {
     session.remark(kernel.error().message());
     take_bare_cpus(session.core(), session.arch(), findings);
   }
   findings.remarks = session.remarks();
+  Judgement judgement = judge(findings);
+  findings.findings = std::move(judgement.findings);
+  findings.explanation = std::move(judgement.explanation);
   findings.seconds = watch.seconds();
   return findings;
 }

@@ -13,6 +13,8 @@ namespace rig::analyzer {
 
 struct Options {
   unsigned stack_words = 128;  // how far above the exception's stack pointer pointers are followed
+  // Per-CPU variables whose values are wanted: facts/percpu_values.h.
+  std::vector<std::string> percpu = {};
 };
 
 // The digest of everything. A core that can be opened always yields findings: what cannot be

@@ -119,6 +119,25 @@ json::object pointer(const PointerFacts& facts) {
           {"object", object(facts.object)}};
 }
 
+json::object finding(const Finding& facts) {
+  return {{"kind", facts.kind},
+          {"confidence", to_string(facts.confidence)},
+          {"summary", utf8(facts.summary)},
+          {"evidence",
+           list(facts.evidence, [](const std::string& text) { return json::value(utf8(text)); })},
+          {"cache", utf8(facts.cache)},
+          {"object", hex_or_null(facts.object)}};
+}
+
+json::object percpu(const PerCpuFacts& facts) {
+  return {{"name", facts.name},
+          {"values", list(facts.values,
+                          [](const PerCpuFacts::Value& each) {
+                            return json::object{{"cpu", each.cpu}, {"value", hex(each.value)}};
+                          })},
+          {"problem", utf8(facts.problem)}};
+}
+
 }  // namespace
 
 std::string to_json(const Findings& findings) {
@@ -127,6 +146,8 @@ std::string to_json(const Findings& findings) {
       {"release", utf8(findings.core.release)},
       {"arch", to_string(findings.core.arch)},
       {"build_id", utf8(findings.core.build_id)},
+      {"explanation", utf8(findings.explanation)},
+      {"findings", list(findings.findings, finding)},
       {"core", core(findings.core)},
       {"system", system_json(findings.system)},
       {"panic", panic(findings)},
@@ -140,6 +161,7 @@ std::string to_json(const Findings& findings) {
       {"modules", list(findings.modules, module_json)},
       {"memory", memory_json(findings.memory)},
       {"pointers", list(findings.pointers, pointer)},
+      {"percpu", list(findings.percpu, percpu)},
       {"problems",
        list(findings.remarks, [](const std::string& text) { return json::value(utf8(text)); })},
       {"seconds", findings.seconds},

@@ -120,10 +120,28 @@ void put_pointers(std::string& out, const std::vector<PointerFacts>& pointers) {
   }
 }
 
+// The judgement: the paragraph first, then each finding with what shows it.
+void put_judgement(std::string& out, const Findings& findings) {
+  if (!findings.explanation.empty()) {
+    put(out, "", findings.explanation);
+    out += '\n';
+  }
+  if (findings.findings.empty()) return;
+  out += "FINDINGS\n";
+  std::size_t number = 0;
+  for (const Finding& each : findings.findings) {
+    put(out, fmt::format("  {}. ", ++number),
+        fmt::format("{} ({}): {}", each.kind, to_string(each.confidence), each.summary));
+    for (const std::string& evidence : each.evidence) put(out, "     - ", evidence);
+  }
+  out += '\n';
+}
+
 }  // namespace
 
 std::string to_text(const Findings& findings) {
   std::string out;
+  put_judgement(out, findings);
   put_labelled(out, "crash", summary(findings));
   if (findings.panic) put_labelled(out, "panic", *findings.panic);
   put_head(out, findings.core);

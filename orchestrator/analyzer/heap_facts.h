@@ -97,6 +97,9 @@ struct ProvenanceFacts {
   VirtAddr object{};
   std::string cache;
   std::uint64_t object_size = 0;
+  // Within the object: what the question was about, and the member that the first guess has there.
+  std::optional<std::uint64_t> offset;
+  std::string member;
   std::vector<TypeGuess> guesses;  // the best first; a few
   bool certain = false;            // the first one stands, far enough before the second
   std::string verdict;             // in words: what it was, or why no answer is given

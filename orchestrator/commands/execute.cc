@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <iostream>
 
+#include "analyzer/heap_facts.h"
 #include "base/text.h"
 #include "commands/output.h"
 #include "oops/report.h"
@@ -98,6 +99,7 @@ Result<std::vector<scenario::Cell>> select_cells(const Layout& layout,
   options.programs = layout.stress_programs();
   options.report_kinds = oops::known_kinds();
   options.stop_names = oops::stop_names();
+  options.corruption_kinds = analyzer::corruption_kinds();
   std::vector<scenario::Cell> cells;
   for (const std::string& name : names) {
     RIG_ASSIGN(const auto files, scenario_files(layout, name));

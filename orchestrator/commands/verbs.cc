@@ -15,6 +15,8 @@ constexpr Verb kVerbs[] = {
     {"run", "run scenarios and judge what happened", declare_run},
     {"analyze", "explain one vmcore, without debuginfo", declare_analyze},
     {"inspect", "ask one vmcore questions: bt, ps, log, struct, rd ...", declare_inspect},
+    {"signature", "the expect: block that a core satisfies, or a core held against one",
+     declare_signature},
     {"kernels", "the kernels that guests boot: list, fetch, build, prune", declare_kernels},
 };
 

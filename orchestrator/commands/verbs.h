@@ -31,6 +31,7 @@ Action declare_demo(CLI::App& app);
 Action declare_analyze(CLI::App& app);
 Action declare_inspect(CLI::App& app);
 Action declare_kernels(CLI::App& app);
+Action declare_signature(CLI::App& app);
 
 struct Verb {
   const char* name;

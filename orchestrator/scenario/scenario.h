@@ -17,31 +17,9 @@
 #include "base/file.h"
 #include "scenario/guest.h"
 #include "scenario/kernel_spec.h"
+#include "scenario/predicates.h"
 
 namespace rig::scenario {
-
-// What the kernel must have said. Every field that is set must hold.
-struct ReportPredicate {
-  std::optional<std::string> kind;       // an id of oops/report.h: "null-deref"
-  std::optional<std::uint64_t> address;  // the faulting address
-  std::optional<std::string> function;   // the guilty function, without offset
-  std::optional<std::string> access;     // "read", "write"
-  std::optional<std::string> cache;      // slab cache named by the report
-};
-
-// What the core must show: some register or the fault leads to a slab object that holds this value.
-struct ObjectPredicate {
-  std::uint64_t holds = 0;
-  unsigned size = 8;         // bytes of the value: 1, 2, 4 or 8
-  std::uint64_t offset = 0;  // within the object
-  std::optional<std::string> cache;
-};
-
-struct Expectation {
-  bool survive = false;  // the load must run to its end without any report
-  std::optional<ReportPredicate> report;
-  std::optional<ObjectPredicate> object;
-};
 
 struct Variant {
   std::string name;
@@ -108,6 +86,7 @@ struct LoadOptions {
   fs::path programs = {};
   std::vector<std::string> report_kinds = {};  // oops::known_kinds(); empty: kinds are not checked
   std::vector<std::string> stop_names = {};    // oops::stop_names(); empty: not checked
+  std::vector<std::string> corruption_kinds = {};  // analyzer::corruption_kinds(); likewise
 };
 
 // Errors are Blame::kInput, one line per problem, and read "file:line:column: what is wrong, did

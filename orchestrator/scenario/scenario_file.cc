@@ -325,7 +325,8 @@ void ScenarioReader::read_expectations(const Node* node, Mark place) {
     const bool known = at != names.end();
     Detector& detector =
         known ? scenario_.detectors[static_cast<std::size_t>(at - names.begin())] : unknown;
-    read_expectation(entry.value, {options_.report_kinds, kernels}, detector, problems_);
+    read_expectation(entry.value, {options_.report_kinds, kernels, options_.corruption_kinds},
+                     detector, problems_);
     if (!known) {
       if (names.empty()) continue;  // told already
       problems_.add(entry.mark, fmt::format("unknown detector {} in 'expect'{}", shown(entry.key),

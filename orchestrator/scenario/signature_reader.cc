@@ -6,27 +6,12 @@
 
 #include "base/text.h"
 #include "scenario/cache_name.h"
+#include "scenario/predicate_reader.h"
 #include "scenario/units.h"
 
 namespace rig::scenario {
 
 namespace {
-
-// A single word: names of functions and caches as the kernel prints them.
-std::optional<std::string> read_word(const Node& node, std::string_view what, Problems& problems) {
-  auto text = read_text(node, what, problems);
-  if (!text || text->find_first_of(" \t\n") == std::string::npos) return text;
-  problems.add(node.mark, fmt::format("{} must be one word, found {}", what, shown(*text)));
-  return std::nullopt;
-}
-
-std::optional<std::string> read_function(const Node& node, Problems& problems) {
-  auto function = read_word(node, "'function'", problems);
-  if (!function || function->find('+') == std::string::npos) return function;
-  problems.add(node.mark, fmt::format("'function' is compared without offset: write '{}'",
-                                      function->substr(0, function->find('+'))));
-  return std::nullopt;
-}
 
 ReportPredicate read_report(const Node& node, std::span<const std::string> kinds,
                             Problems& problems) {
@@ -41,7 +26,7 @@ ReportPredicate read_report(const Node& node, std::span<const std::string> kinds
     report.address = read_number(*address, "'address'", problems);
   }
   if (const Node* function = map.find("function")) {
-    report.function = read_function(*function, problems);
+    report.function = read_function(*function, "'function'", problems);
   }
   if (const Node* access = map.find("access")) {
     report.access = read_choice(*access, "access", kAccesses, problems);
@@ -93,18 +78,34 @@ ObjectPredicate read_object(const Node& node, Problems& problems) {
   }
   number(map.find("offset"), "'offset'", object.offset);
   if (const Node* cache = map.find("cache")) object.cache = read_word(*cache, "'cache'", problems);
+  if (const Node* each = map.find("allocated")) {
+    object.allocated = read_yes_no(*each, "'allocated'", problems);
+  }
+  if (const Node* was = map.find("was")) object.was = read_word(*was, "'was'", problems);
   map.finish();
   if (holds != nullptr && whole) check_object(object, holds->mark, problems);
   return object;
 }
 
-void read_predicates(MapReader& map, std::span<const std::string> report_kinds,
-                     Expectation& expectation, Problems& problems) {
+void read_predicates(MapReader& map, const ExpectationNames& names, Expectation& expectation,
+                     Problems& problems) {
   if (const Node* report = map.find("report")) {
-    expectation.report = read_report(*report, report_kinds, problems);
+    expectation.report = read_report(*report, names.report_kinds, problems);
   }
   if (const Node* object = map.find("object")) expectation.object = read_object(*object, problems);
+  if (const Node* corruption = map.find("corruption")) {
+    expectation.corruptions = read_corruptions(*corruption, names.corruption_kinds, problems);
+  }
+  if (const Node* trace = map.find("backtrace")) {
+    expectation.backtrace = read_backtrace(*trace, problems);
+  }
+  if (const Node* percpu = map.find("percpu")) expectation.percpu = read_percpu(*percpu, problems);
+  if (const Node* memory = map.find("memory")) expectation.memory = read_memory(*memory, problems);
 }
+
+constexpr std::string_view kGive =
+    "give a 'report', an 'object', a 'corruption', a 'backtrace', "
+    "'percpu' or 'memory'";
 
 // `on:`, kernel -> what is expected there instead.
 void read_other_kernels(const Node& node, const ExpectationNames& names, Detector& detector,
@@ -120,12 +121,11 @@ void read_other_kernels(const Node& node, const ExpectationNames& names, Detecto
                   fmt::format("the expectation of detector '{}' on {}", detector.name, entry.key),
                   problems);
     Expectation expectation;
-    read_predicates(map, names.report_kinds, expectation, problems);
+    read_predicates(map, names, expectation, problems);
     map.finish();
     if (entry.value.kind != Node::Kind::kScalar && entry.value.entries.empty()) {
-      problems.add(entry.mark, fmt::format("nothing is expected on {}: give a 'report' or an "
-                                           "'object'",
-                                           shown(entry.key)));
+      problems.add(entry.mark,
+                   fmt::format("nothing is expected on {}: {}", shown(entry.key), kGive));
     }
     detector.expect_on.emplace(entry.key, std::move(expectation));
   }
@@ -136,15 +136,13 @@ void read_other_kernels(const Node& node, const ExpectationNames& names, Detecto
 void read_expectation(const Node& node, const ExpectationNames& names, Detector& detector,
                       Problems& problems) {
   MapReader map(node, fmt::format("the expectation of detector '{}'", detector.name), problems);
-  read_predicates(map, names.report_kinds, detector.expect, problems);
+  read_predicates(map, names, detector.expect, problems);
   if (const Node* on = map.find("on")) read_other_kernels(*on, names, detector, problems);
   map.finish();
   const bool says_nothing = std::all_of(node.entries.begin(), node.entries.end(),
                                         [](const Field& each) { return each.key == "on"; });
   if (node.kind != Node::Kind::kScalar && says_nothing) {
-    problems.add(node.mark,
-                 fmt::format("detector '{}' expects nothing: give a 'report' or an 'object'",
-                             detector.name));
+    problems.add(node.mark, fmt::format("detector '{}' expects nothing: {}", detector.name, kGive));
   }
 }
 

@@ -12,8 +12,9 @@ namespace rig::scenario {
 
 // What read_expectation() holds the names against.
 struct ExpectationNames {
-  std::span<const std::string> report_kinds;  // empty: any
-  std::span<const std::string> kernels;       // that there are descriptions of; empty: any
+  std::span<const std::string> report_kinds;           // empty: any
+  std::span<const std::string> kernels;                // that there are descriptions of; empty: any
+  std::span<const std::string> corruption_kinds = {};  // empty: any
 };
 
 // One entry of `expect:`, for the detector of that name: `expect` and `expect_on`.

@@ -27,9 +27,44 @@ std::optional<std::uint64_t> value_at(ByteView content, std::uint64_t offset, un
 }
 
 std::string describe(const ObjectPredicate& predicate) {
-  return fmt::format("{} object holds {:#x} ({} byte{}) at +{:#x}",
-                     predicate.cache ? *predicate.cache : "a slab", predicate.holds, predicate.size,
-                     predicate.size == 1 ? "" : "s", predicate.offset);
+  auto text = fmt::format("{} object holds {:#x} ({} byte{}) at +{:#x}",
+                          predicate.cache ? *predicate.cache : "a slab", predicate.holds,
+                          predicate.size, predicate.size == 1 ? "" : "s", predicate.offset);
+  if (predicate.allocated) text += *predicate.allocated ? ", allocated" : ", free";
+  if (predicate.was) text += ", was a " + *predicate.was;
+  return text;
+}
+
+// What the object at `address` was before, by its content; empty: not known for sure.
+std::string former_type(const analyzer::Findings& findings, VirtAddr address) {
+  for (const analyzer::ProvenanceFacts& each : findings.provenance) {
+    if (each.object == address && each.certain && !each.guesses.empty()) {
+      return each.guesses.front().type;
+    }
+  }
+  return {};
+}
+
+// "struct lc_command" and "lc_command" are the same.
+bool same_type(std::string_view found, std::string_view wanted) {
+  constexpr std::string_view kStruct = "struct ";
+  if (found.starts_with(kStruct)) found.remove_prefix(kStruct.size());
+  if (wanted.starts_with(kStruct)) wanted.remove_prefix(kStruct.size());
+  return found == wanted;
+}
+
+// What beside its value speaks against the object; empty: nothing does.
+std::string objection(const ObjectPredicate& predicate, const analyzer::SlabObject& object,
+                      const analyzer::Findings& findings) {
+  if (predicate.allocated && object.allocated != predicate.allocated) {
+    return !object.allocated   ? ", but whether it is allocated is not known"
+           : *object.allocated ? ", but it is allocated"
+                               : ", but it is free";
+  }
+  if (!predicate.was) return {};
+  const std::string type = former_type(findings, object.address);
+  if (type.empty()) return ", but what it was is not known";
+  return same_type(type, *predicate.was) ? "" : ", but it was a " + type;
 }
 
 // All objects that pointers lead to, each once, by address; several pointers may lead to one.
@@ -37,6 +72,10 @@ std::map<VirtAddr, const analyzer::SlabObject*> objects_of(const analyzer::Findi
   std::map<VirtAddr, const analyzer::SlabObject*> objects;
   for (const analyzer::PointerFacts& pointer : findings.pointers) {
     if (pointer.object) objects.emplace(pointer.object->address, &*pointer.object);
+  }
+  if (findings.fault && findings.fault->source && findings.fault->source->object) {
+    const analyzer::SlabObject& source = *findings.fault->source->object;
+    objects.emplace(source.address, &source);
   }
   return objects;
 }
@@ -79,9 +118,13 @@ Check check_object(const ObjectPredicate& predicate, const analyzer::Findings* f
                               : fmt::format("{} object {} is not in the core at +{:#x}",
                                             object->cache, address, predicate.offset);
     if (value == predicate.holds) {
-      check.holds = true;
-      check.found = std::move(found);
-      return check;
+      const std::string but = objection(predicate, *object, *findings);
+      if (but.empty()) {
+        check.holds = true;
+        check.found = std::move(found);
+        return check;
+      }
+      found += but;
     }
     looked_at.push_back(std::move(found));
   }

@@ -5,6 +5,7 @@
 
 #include "scenario/cache_name.h"
 #include "verdict/object_check.h"
+#include "verdict/predicate_checks.h"
 
 namespace rig::verdict {
 
@@ -124,6 +125,14 @@ std::vector<Check> check_signature(const scenario::Expectation& expectation,
   const oops::Report* report = seen.report ? &*seen.report : nullptr;
   if (expectation.report) check_report(*expectation.report, report, checks);
   if (expectation.object) checks.push_back(check_object(*expectation.object, seen.findings));
+  for (const auto& each : expectation.corruptions) {
+    checks.push_back(check_corruption(each, seen.findings));
+  }
+  if (!expectation.backtrace.empty()) {
+    checks.push_back(check_backtrace(expectation.backtrace, seen.findings));
+  }
+  for (const auto& each : expectation.percpu) checks.push_back(check_percpu(each, seen.findings));
+  for (const auto& each : expectation.memory) checks.push_back(check_memory(each, seen.findings));
   if (checks.empty()) {
     // load_scenario() lets no such expectation through: any crash would do for it.
     checks.push_back({.predicate = "expect",

@@ -67,7 +67,8 @@ TEST_P(BadScenario, IsRefusedWithPlaceAndAdvice) {
   const LoadOptions options{.root = kData / "scenario-root",
                             .programs = kData / "scenario-root/programs",
                             .report_kinds = {"null-deref", "gpf", "kasan-use-after-free"},
-                            .stop_names = {"report", "slub", "slab_bug", "object_err"}};
+                            .stop_names = {"report", "slub", "slab_bug", "object_err"},
+                            .corruption_kinds = {"poison-overwritten", "freed-twice"}};
   const auto scenario = load_scenario(GetParam(), options);
   ASSERT_FALSE(scenario) << "was accepted";
   expect_message(GetParam(), scenario.error());

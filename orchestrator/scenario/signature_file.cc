@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "scenario/signature_file.h"
+
+#include <fmt/format.h>
+#include <yaml-cpp/yaml.h>
+
+#include "scenario/signature_reader.h"
+
+namespace rig::scenario {
+namespace {
+
+constexpr std::uint64_t kPlainNumbers = 10;  // smaller ones are written in decimal
+
+std::string number(std::uint64_t value) {
+  return value < kPlainNumbers ? fmt::format("{}", value) : fmt::format("{:#x}", value);
+}
+
+std::string number(std::int64_t value) {
+  const auto size = static_cast<std::uint64_t>(value < 0 ? -value : value);
+  return (value < 0 ? "-" : "") + number(size);
+}
+
+// One predicate on one line, `{key: value, ...}`: what was not given is left out.
+class FlowMap {
+ public:
+  explicit FlowMap(YAML::Emitter& out) : out_(out) { out_ << YAML::Flow << YAML::BeginMap; }
+  ~FlowMap() { out_ << YAML::EndMap; }
+  FlowMap(const FlowMap&) = delete;
+  FlowMap& operator=(const FlowMap&) = delete;
+
+  void put(const char* key, const std::optional<std::string>& value) {
+    if (value) out_ << YAML::Key << key << YAML::Value << *value;
+  }
+  void put(const char* key, std::uint64_t value) { put(key, std::optional(number(value))); }
+  void put(const char* key, std::int64_t value) { put(key, std::optional(number(value))); }
+  void put(const char* key, const std::optional<std::uint64_t>& value) {
+    if (value) put(key, *value);
+  }
+  void put(const char* key, const std::optional<bool>& value) {
+    if (value) put(key, std::optional<std::string>(*value ? "true" : "false"));
+  }
+  void put_bytes(const char* key, const std::vector<std::byte>& bytes) {
+    std::string text;
+    for (const std::byte each : bytes) {
+      text += fmt::format("{}{:02x}", text.empty() ? "" : " ", std::to_integer<unsigned>(each));
+    }
+    out_ << YAML::Key << key << YAML::Value << YAML::DoubleQuoted << text;
+  }
+
+ private:
+  YAML::Emitter& out_;
+};
+
+void put_report(YAML::Emitter& out, const ReportPredicate& report) {
+  FlowMap map(out);
+  map.put("kind", report.kind);
+  map.put("address", report.address);
+  map.put("function", report.function);
+  map.put("access", report.access);
+  map.put("cache", report.cache);
+}
+
+void put_object(YAML::Emitter& out, const ObjectPredicate& object) {
+  FlowMap map(out);
+  map.put("holds", object.holds);
+  map.put("size", std::uint64_t{object.size});
+  map.put("offset", object.offset);
+  map.put("cache", object.cache);
+  map.put("allocated", object.allocated);
+  map.put("was", object.was);
+}
+
+void put_corruption(YAML::Emitter& out, const CorruptionPredicate& corruption) {
+  FlowMap map(out);
+  map.put("kind", corruption.kind);
+  map.put("cache", corruption.cache);
+  if (corruption.offset) map.put("offset", *corruption.offset);
+  if (corruption.bytes) map.put_bytes("bytes", *corruption.bytes);
+  map.put("pointer", corruption.pointer);
+  map.put("allocated", corruption.allocated);
+  map.put("allocated_by", corruption.allocated_by);
+  map.put("freed_by", corruption.freed_by);
+}
+
+std::string where_text(const PerCpuPredicate& predicate) {
+  using Where = PerCpuPredicate::Where;
+  switch (predicate.where) {
+    case Where::kAny:
+      return "any";
+    case Where::kAll:
+      return "all";
+    case Where::kPanicked:
+      return "panicked";
+    case Where::kSum:
+      return "sum";
+    case Where::kOne:
+      return fmt::format("{}", predicate.cpu);
+  }
+  return "any";
+}
+
+void put_variable(YAML::Emitter& out, const PerCpuPredicate& predicate) {
+  FlowMap map(out);
+  map.put("cpu", std::optional(where_text(predicate)));
+  map.put("minus", predicate.minus);
+  map.put("is", std::optional(predicate.is.text()));
+}
+
+}  // namespace
+
+std::string signature_text(const std::string& detector, const Expectation& expectation) {
+  YAML::Emitter out;
+  out << YAML::BeginMap << YAML::Key << "expect" << YAML::Value << YAML::BeginMap << YAML::Key
+      << detector << YAML::Value << YAML::BeginMap;
+  if (expectation.report) {
+    out << YAML::Key << "report" << YAML::Value;
+    put_report(out, *expectation.report);
+  }
+  if (expectation.object) {
+    out << YAML::Key << "object" << YAML::Value;
+    put_object(out, *expectation.object);
+  }
+  if (!expectation.corruptions.empty()) {
+    out << YAML::Key << "corruption" << YAML::Value << YAML::BeginSeq;
+    for (const auto& each : expectation.corruptions) put_corruption(out, each);
+    out << YAML::EndSeq;
+  }
+  if (!expectation.backtrace.empty()) {
+    out << YAML::Key << "backtrace" << YAML::Value << YAML::Flow << expectation.backtrace;
+  }
+  if (!expectation.percpu.empty()) {
+    out << YAML::Key << "percpu" << YAML::Value << YAML::BeginMap;
+    for (const auto& each : expectation.percpu) {
+      out << YAML::Key << each.variable << YAML::Value;
+      put_variable(out, each);
+    }
+    out << YAML::EndMap;
+  }
+  if (!expectation.memory.empty()) {
+    out << YAML::Key << "memory" << YAML::Value << YAML::Flow << YAML::BeginMap;
+    for (const auto& each : expectation.memory) {
+      out << YAML::Key << each.row << YAML::Value << each.is.text();
+    }
+    out << YAML::EndMap;
+  }
+  out << YAML::EndMap << YAML::EndMap << YAML::EndMap;
+  return std::string(out.c_str()) + "\n";
+}
+
+Result<std::vector<NamedExpectation>> load_signatures(const fs::path& file,
+                                                      const LoadOptions& options) {
+  RIG_ASSIGN(const std::string text, read_file(file, kMaxYamlBytes));
+  RIG_ASSIGN(const Node root, parse_yaml(text, file.string()));
+  Problems problems(file.string());
+  const Node* expect = nullptr;
+  for (const Field& field : root.entries) {
+    if (field.key == "expect") expect = &field.value;
+  }
+  if (expect == nullptr) {
+    return fail_hint(Blame::kInput, "`crashrig signature CORE` writes one from a core",
+                     "{}: there is no 'expect:' in it", file.string());
+  }
+  std::vector<NamedExpectation> all;
+  for (const Field& entry : read_named(*expect, "'expect'", problems)) {
+    Detector detector{.name = entry.key, .kernel = {}, .cmdline = {}, .expect = {}};
+    read_expectation(entry.value, {options.report_kinds, {}, options.corruption_kinds}, detector,
+                     problems);
+    if (!detector.expect.empty()) all.push_back({entry.key, "", detector.expect});
+    for (auto& [kernel, expectation] : detector.expect_on) {
+      all.push_back({entry.key, kernel, expectation});
+    }
+  }
+  RIG_TRY(problems.status());
+  return all;
+}
+
+}  // namespace rig::scenario

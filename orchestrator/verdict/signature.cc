@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "verdict/signature.h"
+
+#include <algorithm>
+#include <set>
+
+#include "verdict/predicate_checks.h"
+
+namespace rig::verdict {
+
+namespace {
+
+using analyzer::CorruptionKind;
+using analyzer::Findings;
+using analyzer::ObjectTrack;
+using analyzer::SlabCorruption;
+using scenario::CorruptionPredicate;
+using scenario::Expectation;
+
+constexpr std::uint64_t kSmall = 64 << 10;  // an address below is an offset, not a place
+constexpr std::size_t kMaxCorruptions = 3;
+constexpr std::size_t kMaxFrames = 4;
+constexpr std::size_t kMaxBytes = 16;
+
+std::optional<std::string> unless_empty(std::string text) {
+  if (text.empty()) return std::nullopt;
+  return text;
+}
+
+scenario::ReportPredicate report_of(const oops::Report& report) {
+  scenario::ReportPredicate predicate;
+  predicate.kind = unless_empty(report.kind);
+  predicate.function = unless_empty(report.function);
+  predicate.access = unless_empty(report.access);
+  predicate.cache = unless_empty(report.cache);
+  if (report.address && *report.address < kSmall) predicate.address = report.address;
+  return predicate;
+}
+
+// The function that had the object, not the allocator's; without an inlined or cloned form's name.
+std::optional<std::string> owner(const std::optional<ObjectTrack>& track) {
+  if (!track) return std::nullopt;
+  const auto module = std::find_if(track->stack.begin(), track->stack.end(),
+                                   [](const auto& each) { return !each.module.empty(); });
+  if (module != track->stack.end() && !module->function.empty()) {
+    return plain_function(module->function);
+  }
+  if (track->caller) return unless_empty(plain_function(track->caller->function));
+  return std::nullopt;
+}
+
+// Free pointers and what lies on them differ from boot to boot; poison and red zones do not.
+bool bytes_last(CorruptionKind kind) {
+  return kind == CorruptionKind::kPoisonOverwritten ||
+         kind == CorruptionKind::kRedZoneOverwritten || kind == CorruptionKind::kPaddingOverwritten;
+}
+
+// A value that leads into memory is a place, and another one next time.
+bool holds_address(const std::vector<std::byte>& bytes) {
+  if (bytes.size() < 8) return false;
+  return bytes[7] == std::byte{0xff} && bytes[6] == std::byte{0xff};
+}
+
+CorruptionPredicate corruption_of(const SlabCorruption& found) {
+  CorruptionPredicate predicate;
+  predicate.kind = std::string(to_string(found.kind));
+  predicate.cache = unless_empty(found.cache);
+  if (found.object) predicate.offset = found.offset;
+  if (bytes_last(found.kind) && !found.found.empty() && found.found.size() <= kMaxBytes &&
+      !holds_address(found.found)) {
+    predicate.bytes = found.found;
+  }
+  predicate.allocated_by = owner(found.alloc);
+  predicate.freed_by = owner(found.free);
+  return predicate;
+}
+
+bool same(const CorruptionPredicate& a, const CorruptionPredicate& b) {
+  return a.kind == b.kind && a.cache == b.cache && a.offset == b.offset && a.bytes == b.bytes &&
+         a.allocated_by == b.allocated_by && a.freed_by == b.freed_by;
+}
+
+std::vector<CorruptionPredicate> corruptions_of(const Findings& findings) {
+  std::vector<CorruptionPredicate> all;
+  for (const SlabCorruption& each : findings.slab.corruptions) {
+    CorruptionPredicate predicate = corruption_of(each);
+    const bool known = std::any_of(all.begin(), all.end(),
+                                   [&](const auto& other) { return same(other, predicate); });
+    if (!known && all.size() < kMaxCorruptions) all.push_back(std::move(predicate));
+  }
+  return all;
+}
+
+// What the fault stumbled over, where it is a number and no place.
+std::optional<scenario::ObjectPredicate> object_of(const Findings& findings) {
+  const auto& fault = findings.fault;
+  if (!fault || !fault->source || !fault->source->object || fault->value == 0) return std::nullopt;
+  if (fault->value >= kSmall) return std::nullopt;
+  scenario::ObjectPredicate predicate;
+  predicate.holds = fault->value;
+  predicate.size = 4;
+  predicate.offset = fault->source->offset;
+  predicate.cache = unless_empty(fault->source->object->cache);
+  for (const auto& each : findings.provenance) {
+    if (each.object != fault->source->object->address || !each.certain || each.guesses.empty())
+      continue;
+    std::string type = each.guesses.front().type;
+    if (type.starts_with("struct ")) type = type.substr(7);
+    predicate.was = std::move(type);
+  }
+  return predicate;
+}
+
+// From the faulting function outwards: how the kernel came to die is the same in every crash.
+std::vector<std::string> backtrace_of(const Findings& findings) {
+  const auto& frames = findings.backtrace.frames;
+  auto from = frames.begin();
+  for (auto at = frames.begin(); at != frames.end(); ++at) {
+    if (!at->exception.empty()) from = at;
+  }
+  const auto report = oops::cause(findings.reports);
+  if (from == frames.begin() && report && !report->function.empty()) {
+    from = std::find_if(frames.begin(), frames.end(), [&](const auto& each) {
+      return plain_function(each.at.function) == plain_function(report->function);
+    });
+  }
+  std::vector<std::string> functions;
+  for (; from != frames.end() && functions.size() < kMaxFrames; ++from) {
+    if (!from->reliable || from->at.function.empty()) break;
+    functions.push_back(plain_function(from->at.function));
+  }
+  return functions;
+}
+
+// What the panicking CPU was in the middle of, when the report is about that.
+std::vector<scenario::PerCpuPredicate> context_of(const Findings& findings) {
+  std::vector<scenario::PerCpuPredicate> predicates;
+  for (const auto& each : findings.findings) {
+    if (each.kind != "in-nmi-context") continue;
+    scenario::PerCpuPredicate predicate;
+    predicate.variable = "nmi";
+    predicate.where = scenario::PerCpuPredicate::Where::kPanicked;
+    predicate.is = {scenario::Bound::Op::kGreater, 0, false};
+    predicates.push_back(predicate);
+  }
+  return predicates;
+}
+
+}  // namespace
+
+Expectation signature_of(const Findings& findings) {
+  Expectation expectation;
+  if (const auto report = oops::cause(findings.reports)) expectation.report = report_of(*report);
+  expectation.corruptions = corruptions_of(findings);
+  expectation.object = object_of(findings);
+  if (expectation.report) expectation.backtrace = backtrace_of(findings);
+  expectation.percpu = context_of(findings);
+  return expectation;
+}
+
+}  // namespace rig::verdict

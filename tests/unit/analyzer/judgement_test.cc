@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "analyzer/judgement/judgement.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace rig::analyzer {
+namespace {
+
+using testing::Contains;
+using testing::HasSubstr;
+
+constexpr VirtAddr kObject{0xffff888003c0a000};
+
+oops::Report report(std::string kind, std::string title) {
+  oops::Report r;
+  r.kind = std::move(kind);
+  r.title = std::move(title);
+  r.function = "skb_release_data";
+  r.panicked = true;
+  return r;
+}
+
+SlabCorruption corruption(CorruptionKind kind, std::string summary) {
+  SlabCorruption c;
+  c.kind = kind;
+  c.cache = "kmalloc-1k";
+  c.object = kObject;
+  c.object_size = 1024;
+  c.offset = 0x2c8;
+  c.summary = std::move(summary);
+  return c;
+}
+
+ObjectTrack freed_by_driver() {
+  ObjectTrack track;
+  track.stack = {{VirtAddr{1}, "kfree", 0, ""}, {VirtAddr{2}, "lc_complete", 0, "late_completion"}};
+  track.cpu = 1;
+  track.pid = 42;
+  return track;
+}
+
+// The fault of late-completion: 0x106 came out of an object in use.
+FaultFacts fault() {
+  FaultFacts f;
+  f.at.function = "skb_release_data";
+  f.access = "read";
+  f.reg = "RBX";
+  f.value = 0x106;
+  f.address = 0x106;
+  f.source.emplace();
+  f.source->offset = 0x2c8;
+  f.source->object.emplace();
+  f.source->object->address = kObject;
+  f.source->object->cache = "kmalloc-1k";
+  f.source->object->allocated = true;
+  f.source_member = "skb_shared_info.frag_list";
+  f.verdict = "RBX = 0x106 was loaded from skb_shared_info.frag_list";
+  return f;
+}
+
+TEST(Judgement, OfAHealthyGuestFindsNothing) {
+  Findings facts;
+  facts.slab.audited = true;
+  facts.slab.caches.resize(120);
+  const Judgement judgement = judge(facts);
+  EXPECT_TRUE(judgement.findings.empty());
+  EXPECT_THAT(judgement.explanation, HasSubstr("All 120 slab caches are in order"));
+}
+
+TEST(Judgement, PutsTheDoubleFreeBeforeWhatFollowsFromIt) {
+  Findings facts;
+  facts.slab.corruptions = {corruption(CorruptionKind::kCountsWrong, "counts are wrong"),
+                            corruption(CorruptionKind::kFreedTwice, "freed twice")};
+  facts.slab.corruptions[0].object.reset();
+  facts.slab.corruptions[1].free = freed_by_driver();
+  const Judgement judgement = judge(facts);
+  ASSERT_EQ(judgement.findings.size(), 2u);
+  EXPECT_EQ(judgement.findings[0].kind, "double-free");
+  EXPECT_EQ(judgement.findings[0].confidence, Confidence::kCertain);
+  EXPECT_THAT(judgement.findings[0].evidence,
+              Contains("freed by lc_complete [late_completion], on CPU 1, by pid 42"));
+}
+
+TEST(Judgement, OneObjectIsOneFinding) {
+  Findings facts;
+  facts.slab.corruptions = {corruption(CorruptionKind::kFreePointerInvalid, "bad pointer"),
+                            corruption(CorruptionKind::kFreedTwice, "freed twice")};
+  const Judgement judgement = judge(facts);
+  ASSERT_EQ(judgement.findings.size(), 1u);
+  EXPECT_EQ(judgement.findings[0].kind, "double-free");
+  EXPECT_THAT(judgement.findings[0].evidence, Contains("bad pointer"));
+}
+
+TEST(Judgement, ManyCorruptionsAreCountedNotListed) {
+  Findings facts;
+  for (unsigned i = 0; i < 100; ++i) {
+    facts.slab.corruptions.push_back(corruption(CorruptionKind::kPoisonOverwritten, "poison"));
+    facts.slab.corruptions.back().object = kObject + 1024 * i;
+  }
+  const Judgement judgement = judge(facts);
+  EXPECT_EQ(judgement.findings.size(), 16u);
+  EXPECT_THAT(judgement.findings.back().evidence, Contains(HasSubstr("and 84 more")));
+}
+
+TEST(Judgement, AnObjectInUseThatWasAnothersWasWrittenByItsFormerOwner) {
+  Findings facts;
+  facts.reports = {report("null-deref", "BUG: NULL pointer dereference in skb_release_data")};
+  facts.fault = fault();
+  ProvenanceFacts was;
+  was.object = kObject;
+  was.certain = true;
+  was.member = "owner";
+  was.guesses.push_back({"struct lc_command", "late_completion", 1024, 80, {}});
+  facts.provenance = {was};
+  const Judgement judgement = judge(facts);
+  ASSERT_EQ(judgement.findings.size(), 1u);
+  EXPECT_EQ(judgement.findings[0].kind, "use-after-free-write");
+  EXPECT_EQ(judgement.findings[0].confidence, Confidence::kLikely);
+  EXPECT_THAT(judgement.findings[0].summary, HasSubstr("struct lc_command [late_completion]"));
+  EXPECT_THAT(judgement.findings[0].evidence,
+              Contains("struct lc_command has its member owner at +0x2c8"));
+  EXPECT_THAT(judgement.explanation, HasSubstr("The likely cause: "));
+}
+
+TEST(Judgement, AGuessOfTheFormerOwnerIsNotTakenForOne) {
+  Findings facts;
+  facts.fault = fault();
+  ProvenanceFacts was;
+  was.object = kObject;
+  was.guesses.push_back({"struct lc_command", "late_completion", 1024, 8, {}});
+  facts.provenance = {was};
+  const Judgement judgement = judge(facts);
+  ASSERT_EQ(judgement.findings.size(), 1u);
+  EXPECT_EQ(judgement.findings[0].kind, "object-overwritten");
+  EXPECT_THAT(judgement.findings[0].summary, testing::Not(HasSubstr("lc_command")));
+}
+
+TEST(Judgement, ReadingFromAFreeObjectIsUseAfterFree) {
+  Findings facts;
+  facts.fault = fault();
+  facts.fault->source->object->allocated = false;
+  EXPECT_EQ(judge(facts).findings.at(0).kind, "use-after-free-read");
+}
+
+TEST(Judgement, TheFaultOverADamagedFreelistIsNoFindingOfItsOwn) {
+  Findings facts;
+  auto bad =
+      corruption(CorruptionKind::kFreePointerInvalid, "kmalloc-32's next free object is no object");
+  bad.object.reset();
+  bad.pointer = VirtAddr{0xffff00088fec6500};
+  facts.slab.corruptions = {bad};
+  facts.fault = fault();
+  facts.fault->value = 0xffff00088fec6500;
+  facts.fault->source.reset();
+  const Judgement judgement = judge(facts);
+  ASSERT_EQ(judgement.findings.size(), 1u);
+  EXPECT_EQ(judgement.findings[0].kind, "free-pointer-overwritten");
+  EXPECT_THAT(judgement.findings[0].evidence, Contains(HasSubstr("the crash followed from it")));
+}
+
+TEST(Judgement, KasanCaughtInTheActComesFirst) {
+  Findings facts;
+  auto caught = report("kasan-use-after-free", "KASAN: use-after-free Write in late_write");
+  caught.access = "write";
+  caught.cache = "kmalloc-1k";
+  facts.reports = {caught};
+  facts.slab.corruptions = {corruption(CorruptionKind::kCountsWrong, "counts are wrong")};
+  const Judgement judgement = judge(facts);
+  ASSERT_EQ(judgement.findings.size(), 2u);
+  EXPECT_EQ(judgement.findings[0].kind, "use-after-free-write");
+}
+
+TEST(Judgement, SlubsReportAndTheAuditAreOneFinding) {
+  Findings facts;
+  auto said = report("slub-poison-overwritten", "SLUB: poison overwritten in lc_complete");
+  said.cache = "kmalloc-1k";
+  facts.reports = {said};
+  facts.slab.corruptions = {corruption(CorruptionKind::kPoisonOverwritten, "poison")};
+  const Judgement judgement = judge(facts);
+  ASSERT_EQ(judgement.findings.size(), 1u);
+  EXPECT_THAT(judgement.findings[0].evidence, Contains(HasSubstr("the kernel reported it")));
+}
+
+TEST(Judgement, NullBehindAMemberIsANullDereference) {
+  Findings facts;
+  facts.fault = fault();
+  facts.fault->value = 0;
+  facts.fault->address = 0xd0;
+  facts.fault->offset = 0xd0;
+  facts.fault->member = "kmem_cache.memcg_params";
+  facts.fault->source.reset();
+  const Judgement judgement = judge(facts);
+  ASSERT_EQ(judgement.findings.size(), 1u);
+  EXPECT_EQ(judgement.findings[0].kind, "null-dereference");
+  EXPECT_EQ(judgement.findings[0].summary, "read of kmem_cache.memcg_params behind a NULL pointer");
+}
+
+TEST(Judgement, AWarningInAnNmiIsAboutTheContext) {
+  Findings facts;
+  auto warned = report("warning", "WARNING in irq_fpu_usable");
+  warned.function = "irq_fpu_usable";
+  facts.reports = {warned};
+  facts.cpus.resize(1);
+  facts.cpus[0].index = 3;
+  facts.cpus[0].panicking = true;
+  facts.cpus[0].context.emplace();
+  facts.cpus[0].context->preempt_count = 0x80110003;
+  facts.cpus[0].context->nmi = 1;
+  facts.cpus[0].context->hardirq = 1;
+  const Judgement judgement = judge(facts);
+  ASSERT_FALSE(judgement.findings.empty());
+  EXPECT_EQ(judgement.findings[0].kind, "in-nmi-context");
+  EXPECT_THAT(judgement.findings[0].evidence,
+              Contains(HasSubstr("preempt_count 0x80110003 on CPU 3: NMI 1")));
+}
+
+TEST(Judgement, MemoryThatWasAlmostGoneIsSaidLast) {
+  Findings facts;
+  facts.slab.corruptions = {corruption(CorruptionKind::kFreedTwice, "freed twice")};
+  facts.memory.meminfo = {{"MemTotal", 100000}, {"MemAvailable", 700}, {"SwapTotal", 0}};
+  const Judgement judgement = judge(facts);
+  ASSERT_EQ(judgement.findings.size(), 2u);
+  EXPECT_EQ(judgement.findings[1].kind, "memory-exhausted");
+  EXPECT_THAT(judgement.findings[1].evidence, Contains("there is no swap"));
+}
+
+TEST(Judgement, WhatNothingExplainsIsOnlyRepeated) {
+  Findings facts;
+  facts.reports = {report("kernel-bug", "kernel BUG in f")};
+  const Judgement judgement = judge(facts);
+  ASSERT_EQ(judgement.findings.size(), 1u);
+  EXPECT_EQ(judgement.findings[0].kind, "kernel-report");
+  EXPECT_THAT(judgement.explanation, HasSubstr("Nothing in the core explains it further"));
+}
+
+}  // namespace
+}  // namespace rig::analyzer

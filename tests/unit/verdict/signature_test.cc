@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "verdict/signature.h"
+
+#include <gtest/gtest.h>
+
+#include "verdict/verdict.h"
+
+namespace rig::verdict {
+namespace {
+
+using analyzer::Findings;
+
+analyzer::CodeLocation at(std::string function, std::string module = {}) {
+  return {VirtAddr{0xffffffff81000000}, std::move(function), 0x10, std::move(module)};
+}
+
+oops::Report report(std::string kind, std::string function, std::uint64_t address) {
+  oops::Report r;
+  r.kind = std::move(kind);
+  r.title = r.kind + " in " + function;
+  r.function = std::move(function);
+  r.address = address;
+  r.panicked = true;
+  return r;
+}
+
+analyzer::BacktraceFrame frame(std::string function, std::string exception = {}) {
+  analyzer::BacktraceFrame each;
+  each.at = at(std::move(function));
+  each.exception = std::move(exception);
+  return each;
+}
+
+// A fault of skb_release_data over the number that a kmalloc-1k object holds.
+Findings late_completion() {
+  Findings findings;
+  findings.slab.audited = true;
+  findings.reports = {report("null-deref", "skb_release_data", 0x106)};
+  for (const char* name : {"panic", "page_fault_oops"})
+    findings.backtrace.frames.push_back(frame(name));
+  findings.backtrace.frames.push_back(frame("skb_release_data", "asm_exc_page_fault"));
+  findings.backtrace.frames.push_back(frame("napi_consume_skb.isra.0"));
+  findings.fault.emplace();
+  findings.fault->reg = "RBX";
+  findings.fault->value = 0x106;
+  findings.fault->source.emplace();
+  findings.fault->source->offset = 0x2c8;
+  auto& object = findings.fault->source->object.emplace();
+  object.address = VirtAddr{0xffff888003c0a000};
+  object.cache = "kmalloc-1k";
+  object.object_size = 1024;
+  object.content.resize(1024);
+  object.content[0x2c8] = std::byte{0x06};
+  object.content[0x2c9] = std::byte{0x01};
+  return findings;
+}
+
+// A cache of which an object was freed twice.
+Findings double_free() {
+  Findings findings;
+  findings.slab.audited = true;
+  findings.reports = {report("paging-fault", "__kmalloc", 0xffff8a007365735f)};
+  findings.backtrace.frames.push_back(frame("__kmalloc", "asm_exc_page_fault"));
+  analyzer::SlabCorruption corruption;
+  corruption.kind = analyzer::CorruptionKind::kFreedTwice;
+  corruption.cache = "kmalloc-8";
+  corruption.object = VirtAddr{0xffff888003c0a008};
+  corruption.found = std::vector<std::byte>(8, std::byte{0xff});
+  corruption.free.emplace();
+  corruption.free->stack = {at("kfree"), at("toa_getname", "toa")};
+  findings.slab.corruptions = {corruption, corruption};
+  return findings;
+}
+
+bool matches(const scenario::Expectation& signature, const Findings& findings) {
+  Observation seen;
+  seen.crashed = true;
+  seen.report = oops::cause(findings.reports);
+  seen.findings = &findings;
+  return judge(signature, seen).outcome == Outcome::kExpectedCrash;
+}
+
+TEST(Signature, MatchesItsOwnCoreAndNoOther) {
+  EXPECT_TRUE(matches(signature_of(late_completion()), late_completion()));
+  EXPECT_TRUE(matches(signature_of(double_free()), double_free()));
+  EXPECT_FALSE(matches(signature_of(late_completion()), double_free()));
+  EXPECT_FALSE(matches(signature_of(double_free()), late_completion()));
+}
+
+TEST(Signature, SaysWhereTheNumberLayThatWasNoPointer) {
+  const auto signature = signature_of(late_completion());
+  ASSERT_TRUE(signature.object);
+  EXPECT_EQ(signature.object->holds, 0x106u);
+  EXPECT_EQ(signature.object->offset, 0x2c8u);
+  EXPECT_EQ(signature.object->cache, "kmalloc-1k");
+  EXPECT_EQ(signature.report->address, 0x106u);
+}
+
+TEST(Signature, BeginsTheBacktraceAtTheFunctionThatFaulted) {
+  EXPECT_EQ(signature_of(late_completion()).backtrace,
+            (std::vector<std::string>{"skb_release_data", "napi_consume_skb"}));
+}
+
+TEST(Signature, LeavesOutWhatDiffersFromBootToBoot) {
+  const auto signature = signature_of(double_free());
+  EXPECT_FALSE(signature.report->address);
+  ASSERT_EQ(signature.corruptions.size(), 1u) << "the same twice is one";
+  EXPECT_FALSE(signature.corruptions[0].bytes);
+  EXPECT_FALSE(signature.corruptions[0].pointer);
+  EXPECT_EQ(signature.corruptions[0].freed_by, "toa_getname");
+}
+
+TEST(Signature, IsEmptyForAHealthyGuest) {
+  Findings findings;
+  findings.slab.audited = true;
+  findings.backtrace.frames.push_back(frame("default_idle"));
+  EXPECT_TRUE(signature_of(findings).empty());
+}
+
+}  // namespace
+}  // namespace rig::verdict
