@@ -7,15 +7,17 @@
 #include "image/boot_image.h"
 #include "image/cache_survey.h"
 #include "image/content_hash.h"
+#include "image/describe_kernel.h"
 #include "image/guarded.h"
 #include "image/leftovers.h"
 #include "image/modes.h"
+#include "image/module_types.h"
 #include "image/toolchain.h"
 
 namespace rig::image {
 namespace {
 
-constexpr std::string_view kFormat = "module 1";  // raise it when what is built changes
+constexpr std::string_view kFormat = "module 2";  // raise it when what is built changes
 constexpr std::size_t kMostSources = 10000;
 
 // What a build in the source folder leaves: it is neither hashed nor copied.
@@ -121,6 +123,9 @@ class ModuleBuild {
     std::error_code ignored;
     const fs::path compiler = fs::canonical(compiler_, ignored);
     hash.add(fmt::format("{} {}", compiler.string(), fs::file_size(compiler, ignored)));
+    // With pahole there are types that there were none of without.
+    const auto pahole = find_program("pahole", "dwarves");
+    hash.add(pahole ? fmt::format("pahole {}", fs::file_size(*pahole, ignored)) : "no pahole");
     for (const fs::path& file : files_) {
       hash.add(file.string());
       RIG_TRY(hash.add_file(source_ / file));
@@ -146,8 +151,8 @@ class ModuleBuild {
     RIG_TRY(copy_sources(copy));
     RIG_TRY(make(copy));
     RIG_ASSIGN(const fs::path module, pick_product(copy));
-
     RIG_ASSIGN(TempDir product, TempDir::create(prefix, folder));
+    RIG_TRY(finish(module, work.path(), product.path()));
     std::error_code error;
     fs::rename(module, product.path() / module.filename(), error);
     if (!error) RIG_TRY(set_modes(product.path()));
@@ -206,6 +211,22 @@ class ModuleBuild {
                          text.find("Cannot allocate memory") != std::string::npos;
     return fail(machine ? Blame::kRig : Blame::kInput, "the module {} does not build for {}:\n{}",
                 source_.string(), kernel_.release, text);
+  }
+
+  // Types for the analyzer go into the guest, DWARF does not: it stays in debug/ for --debuginfo.
+  Status finish(const fs::path& module, const fs::path& work, const fs::path& product) const {
+    RIG_ASSIGN(const std::string untyped, add_types(kernel_, module, work, options_.stop));
+    if (!untyped.empty()) {
+      warn(options_,
+           fmt::format("module {} has no types, so that the analyzer will not know its structs: {}",
+                       name_, untyped));
+    }
+    RIG_ASSIGN(const std::string unstripped,
+               strip_module(kernel_, module, product / "debug" / module.filename(), options_.stop));
+    if (!unstripped.empty()) {
+      warn(options_, fmt::format("module {} keeps its DWARF: {}", name_, unstripped));
+    }
+    return {};
   }
 
   Result<fs::path> pick_product(const fs::path& copy) const {
