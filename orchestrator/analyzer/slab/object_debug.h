@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "analyzer/heap_facts.h"
+#include "analyzer/slab/kasan_shadow.h"
 #include "analyzer/slab/slab_types.h"
 #include "analyzer/symbols/kernel.h"
 
@@ -45,8 +46,15 @@ class ObjectDebug {
   // Every byte around and in the object that cannot be if it is in that state; free objects' poison
   // included. Bytes that the core does not have are taken for right.
   std::vector<WrongBytes> check(const SlabCache& cache, VirtAddr object, ObjectState state) const;
-  // The same for the bytes behind the last object of the slab. `bytes`: of the whole slab.
+  // The same for the bytes behind the last object of the slab; the offset is from the slab's first
+  // byte. `bytes`: of the whole slab.
   std::optional<WrongBytes> check_slab_padding(const Slab& slab, std::uint64_t bytes) const;
+
+  // By KASAN's shadow: freed, also while it is in quarantine and on no list, or never allocated.
+  // Nothing without a shadow, or where it does not tell.
+  std::optional<bool> freed_by_shadow(const SlabCache& cache, VirtAddr object) const;
+  // Null: no generic KASAN, or its shadow could not be found.
+  const KasanShadow* shadow() const;
 
   // Who allocated it last, who freed it last, by slub_debug's notes, else by KASAN's.
   std::optional<ObjectTrack> allocated_by(const SlabCache& cache, VirtAddr object) const;

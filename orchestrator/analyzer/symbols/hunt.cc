@@ -39,6 +39,8 @@ constexpr Way kWays[] = {
     {"tainted_mask", "get_taint", is_tainted_mask, {}, 0, true},
     {"saved_command_line", "cmdline_proc_show", is_text_pointer, {}, 0, true},
     {"swap_info", "swp_swap_info", is_swap_table, {}, 0, true},
+    {"stack_slabs", "stack_depot_fetch", is_stack_depot},
+    {"stack_pools", "stack_depot_fetch", is_stack_depot},
     {"tk_core", "__ktime_get_real_seconds", is_timekeeper_core, "timekeeper.xtime_sec", 8, true},
 };
 

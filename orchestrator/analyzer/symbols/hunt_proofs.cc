@@ -2,6 +2,7 @@
 #include "analyzer/symbols/hunt_proofs.h"
 
 #include <algorithm>
+#include <array>
 
 namespace rig::analyzer {
 namespace {
@@ -15,6 +16,8 @@ constexpr unsigned kMaxSwapAreas = 22;  // the least that MAX_SWAPFILES is
 constexpr std::uint64_t kMaxCacheSize = 16 << 20;
 constexpr std::uint64_t kEarliest = 946'684'800;  // 2000-01-01
 constexpr std::uint64_t kLatest = 4'102'444'800;  // 2100-01-01
+constexpr std::uint32_t kMaxFrames = 256;         // of a stack in the depot
+constexpr std::uint64_t kMaxImage = 256 << 20;    // a kernel's image
 constexpr std::uint64_t kTimekeeperInCore = 8;    // a seqcount_raw_spinlock_t before it
 
 bool is_printable(std::string_view text) {
@@ -113,6 +116,34 @@ bool is_timekeeper_core(const Hunt::Context& context, VirtAddr at) {
   if (word(context, keeper + raw_clock->offset) != source) return false;
   const auto text = word(context, VirtAddr{*source} + name->offset);
   return text && is_printable(context.memory.c_string(VirtAddr{*text}, 64));
+}
+
+bool is_stack_depot(const Hunt::Context& context, VirtAddr at) {
+  const auto handle = context.types.member("stack_record.handle");
+  const auto size = context.types.member("stack_record.size");
+  const auto entries = context.types.member("stack_record.entries");
+  const auto offset = context.types.member("handle_parts.offset");
+  const auto text = context.symbols.address("_stext");
+  const auto pool = word(context, at);
+  if (!handle || !size || !entries || !offset || !text || !pool) return false;
+  const VirtAddr record{*pool};
+  const auto own = context.memory.load<std::array<std::byte, 4>>(record + handle->offset);
+  const auto frames = context.memory.load<std::uint32_t>(record + size->offset);
+  if (!own || !frames || *frames == 0 || *frames > kMaxFrames) return false;
+  if (extract(*offset, *own) != 0u) return false;
+  // How pools are numbered, from 0 or since a6c1d9cb9a68 (v6.10) from 1 on, the member's name says.
+  unsigned right = 0;
+  for (const auto& [member, first] : {std::pair("handle_parts.slabindex", 0u),
+                                      {"handle_parts.pool_index", 0u},
+                                      {"handle_parts.pool_index_plus_1", 1u}}) {
+    const auto index = context.types.member(member);
+    if (index && extract(*index, *own) == first) ++right;
+  }
+  for (std::uint32_t i = 0; right != 0 && i < *frames; ++i) {
+    const auto each = word(context, record + entries->offset + i * sizeof(std::uint64_t));
+    if (!each || *each - raw(*text) > kMaxImage) return false;
+  }
+  return right != 0;
 }
 
 }  // namespace rig::analyzer

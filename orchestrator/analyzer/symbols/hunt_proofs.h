@@ -22,5 +22,8 @@ bool is_text_pointer(const Hunt::Context& context, VirtAddr at);
 bool is_swap_table(const Hunt::Context& context, VirtAddr at);
 // `tk_core`: a seqcount, and a struct timekeeper whose clock has a name.
 bool is_timekeeper_core(const Hunt::Context& context, VirtAddr at);
+// `stack_slabs`, since v6.3 `stack_pools`: a pointer to a pool whose first record says of itself
+// that it is that, and is a stack of the kernel's code.
+bool is_stack_depot(const Hunt::Context& context, VirtAddr at);
 
 }  // namespace rig::analyzer

@@ -67,6 +67,12 @@ class Ways : public testing::Test {
     btf.structure("timekeeper", 48,
                   {{"tkr_mono", read, 0}, {"tkr_raw", read, 16}, {"xtime_sec", u64, 32}});
     btf.structure("clocksource", 16, {{"name", u64, 8}});
+    btf.structure(
+        "handle_parts", 4,
+        {{"slabindex", u32, 0, 0, 16}, {"offset", u32, 0, 16, 10}, {"valid", u32, 0, 26, 1}});
+    const int frames = btf.array(u64, 0);
+    btf.structure("stack_record", 24,
+                  {{"size", u32, 12}, {"handle", u32, 16}, {"entries", frames, 24}});
     memory_.pages.write(kTypes, btf.bytes());
   }
 
@@ -240,6 +246,22 @@ TEST_F(Ways, ATypeThatTheKernelLacksFindsNothing) {
   memory_.put(kWanted, std::uint64_t{0});
   memory_.pages.write(kTypes, std::vector<std::byte>(0x1000));
   EXPECT_EQ(found("swap_info"), std::nullopt);
+}
+
+TEST_F(Ways, TheDepotOfStacksIsKnownByItsFirstRecord) {
+  function("stack_depot_fetch", {kWanted - 0x200, kWanted});
+  memory_.put(kWanted - 0x200, std::uint64_t{3});  // the number of its last pool
+  memory_.put(kWanted, kHeap);
+  memory_.put(kHeap + 12, 2u);
+  memory_.put(kHeap + 16, 1u << 26);
+  memory_.put(kHeap + 24, kText + 0x104);
+  memory_.put(kHeap + 32, kText + 0x204);
+  EXPECT_EQ(found("stack_slabs"), VirtAddr{kWanted});
+  memory_.put(kHeap + 16, 1u << 26 | 1u << 16);  // a record that lies elsewhere
+  EXPECT_EQ(found("stack_slabs"), std::nullopt);
+  memory_.put(kHeap + 16, 1u << 26);
+  memory_.put(kHeap + 32, std::uint64_t{17});  // no code
+  EXPECT_EQ(found("stack_slabs"), std::nullopt);
 }
 
 }  // namespace
