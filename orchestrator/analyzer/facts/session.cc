@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "analyzer/facts/heap.h"
 #include "analyzer/facts/report_start.h"
 #include "analyzer/facts/tasks.h"
 
@@ -30,6 +31,7 @@ struct Session::State {
   std::optional<std::vector<StackRange>> stacks;
   std::optional<std::optional<FoundException>> exception;
   std::unique_ptr<Whatis> whatis;
+  std::optional<SlabFacts> slab;
   std::optional<Debuginfo> debuginfo;
 
   const Result<KernelSpace>& open_space() {
@@ -187,6 +189,11 @@ Whatis* Session::whatis() {
                                               static_cast<unsigned>(state_->core.cpus().size()));
   }
   return state_->whatis.get();
+}
+
+const SlabFacts& Session::slab() {
+  if (!state_->slab) state_->slab = audit_heap(*this);
+  return *state_->slab;
 }
 
 const CpuSnapshot* Session::panic_cpu() {

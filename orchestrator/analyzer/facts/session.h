@@ -15,6 +15,7 @@
 #include "analyzer/facts/exception.h"
 #include "analyzer/facts/log.h"
 #include "analyzer/facts/whatis.h"
+#include "analyzer/heap_facts.h"
 #include "analyzer/symbols/debuginfo.h"
 #include "analyzer/symbols/kernel.h"
 
@@ -56,7 +57,8 @@ class Session {
   const std::optional<FoundException>& exception();
   // The stacks of all CPUs, then of all tasks.
   const std::vector<StackRange>& stacks();
-  Whatis* whatis();  // null without a kernel
+  Whatis* whatis();         // null without a kernel
+  const SlabFacts& slab();  // every cache, and what in them cannot be
 
   // The CPU that panicked, else one that begins a report, else the first. Null when there is none.
   const CpuSnapshot* panic_cpu();

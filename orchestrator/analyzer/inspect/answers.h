@@ -8,6 +8,8 @@ namespace rig::analyzer {
 
 Status expect_no_arguments(std::string_view question, Arguments arguments);
 
+// audit_answer.cc
+Result<Answer> answer_audit(Session& session, Arguments arguments);
 // bt_answer.cc
 Result<Answer> answer_bt(Session& session, Arguments arguments);
 // cpus_answer.cc
@@ -30,6 +32,8 @@ Result<Answer> answer_percpu(Session& session, Arguments arguments);
 Result<Answer> answer_ps(Session& session, Arguments arguments);
 // rd_answer.cc
 Result<Answer> answer_rd(Session& session, Arguments arguments);
+// slab_answer.cc
+Result<Answer> answer_slab(Session& session, Arguments arguments);
 // struct_answer.cc: also for `union` and `enum`
 Result<Answer> answer_struct(Session& session, Arguments arguments);
 Result<Answer> answer_whatis(Session& session, Arguments arguments);

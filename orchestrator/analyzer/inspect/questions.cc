@@ -23,11 +23,16 @@ constexpr Question kQuestions[] = {
     {"task", "[PID | TASK | COMM] [-R MEMBER[,MEMBER ...]]",
      "one task in words, or members of its task_struct", answer_task},
 
+    {"audit", "", "what in the slab caches cannot be: freed twice, overwritten, lost",
+     answer_audit},
     {"log", "[-T]", "the kernel's log, as dmesg prints it; -T with dates (UTC)", answer_log},
     {"mem", "[-m]", "where memory went, the zones and what they mean; -m as /proc/meminfo",
      answer_mem},
     {"mods", "[NAME ...]", "the loaded modules: size, state, taint, users", answer_mods},
     {"mounts", "[-n PID]", "what is mounted, for PID 1 or the task named", answer_mounts},
+    {"slab", "[-s] [CACHE | ADDR]",
+     "the slab caches as crash's kmem -s shows them, the slabs of one, or the object at an address",
+     answer_slab},
     {"swap", "", "the swap areas", answer_swap},
     {"sys", "", "the guest: kernel, uptime, load, panic, taint", answer_sys},
 

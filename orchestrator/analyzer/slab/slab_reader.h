@@ -6,11 +6,11 @@
 
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "analyzer/arch/architecture.h"
-#include "analyzer/slab/slab_types.h"
+#include "analyzer/slab/cache_reader.h"
+#include "analyzer/slab/free_list.h"
 #include "analyzer/symbols/kernel.h"
 
 namespace rig::analyzer {
@@ -23,38 +23,44 @@ struct SlabHit {
 class SlabReader {
  public:
   SlabReader(const Kernel& kernel, const Architecture& arch, unsigned cpus);
+  SlabReader(const SlabReader&) = delete;
+  SlabReader& operator=(const SlabReader&) = delete;
 
   // Nothing: not in a slab, or the slab's data make no sense (`why` says which).
   std::optional<SlabHit> find(VirtAddr address, std::string* why = nullptr);
 
   // The struct page of the page that holds `address` of the direct map.
-  std::optional<VirtAddr> page_of(VirtAddr address) const;
+  std::optional<VirtAddr> page_of(VirtAddr address) const {
+    return layout_.page_of(kernel_, address);
+  }
+
+  // The slab around `address`, and its whole size in bytes. As find().
+  struct Place {
+    Slab slab;
+    std::uint64_t bytes = 0;
+  };
+  std::optional<Place> slab_at(VirtAddr address, std::string* why = nullptr);
+
+  // What it is made of, for whoever reads more than one address.
+  const Kernel& kernel() const { return kernel_; }
+  const SlabLayout& layout() const { return layout_; }
+  CacheReader& caches() { return caches_; }
+  FreeLists& lists() { return lists_; }
 
  private:
-  enum class Decoding { kPlain, kXor, kXorSwapped };
-  struct FreeList {
-    std::vector<VirtAddr> objects;
-    std::string broken;  // why the walk ended early; empty: it reached the end
-  };
-
   std::optional<VirtAddr> head_of(VirtAddr page) const;
-  bool is_slab(VirtAddr head) const;
-  std::optional<Slab> read_slab(VirtAddr address, std::string& why);
-  std::optional<SlabCache> read_cache(VirtAddr at) const;
-  std::optional<std::uint64_t> slab_field(VirtAddr page, std::string_view member) const;
-  FreeList walk(const Slab& slab, VirtAddr first) const;
-  FreeList walk(const Slab& slab, VirtAddr first, Decoding decoding) const;
-  bool is_object(const Slab& slab, VirtAddr address) const;
   std::string doubt(const Slab& slab, std::uint64_t free, bool in_use_by_a_cpu) const;
-  void establish_state(const Slab& slab, SlabObject& object) const;
+  void establish_state(const Slab& slab, std::uint32_t slot, SlabObject& object);
 
   const Kernel& kernel_;
-  std::vector<std::uint64_t> per_cpu_offsets_;
-  KernelLayout layout_;
-  std::uint64_t page_struct_size_ = 0;
-  std::optional<unsigned> slab_bit_;             // in page.flags
-  std::optional<std::uint32_t> slab_page_type_;  // or the value of page._mapcount
-  std::unordered_map<std::uint64_t, std::optional<SlabCache>> caches_;
+  SlabLayout layout_;
+  CacheReader caches_;
+  FreeLists lists_;
 };
+
+// The bytes of a slab with so many objects, as its cache makes them: the usual order, or the least
+// when memory was short. Nothing: the cache makes no such slabs.
+std::optional<std::uint64_t> slab_bytes(const SlabCache& cache, std::uint64_t objects,
+                                        std::uint64_t page_size);
 
 }  // namespace rig::analyzer

@@ -25,6 +25,7 @@ struct SlabCache {
   std::uint64_t in_use = 0;  // kmem_cache.inuse: where the metadata behind the user's part begins
   std::uint64_t align = 0;
   bool has_constructor = false;
+  std::uint64_t usual = 0, least = 0;  // kmem_cache.oo and .min: how its slabs are made
 };
 
 // One slab: the pages that hold objects of one cache.

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// The heap in JSON, the same in findings and in the answers of `slab` and `audit`.
+#pragma once
+
+#include <boost/json.hpp>
+#include <optional>
+#include <string>
+
+#include "analyzer/heap_facts.h"
+#include "base/bytes.h"
+
+namespace rig::analyzer {
+
+// "06 01 00 00"
+std::string byte_words(ByteView bytes);
+
+boost::json::value track_json(const std::optional<ObjectTrack>& track);
+boost::json::object slab_cache_json(const SlabCacheFacts& facts);
+boost::json::object corruption_json(const SlabCorruption& facts);
+boost::json::object slab_json(const SlabFacts& facts);
+
+}  // namespace rig::analyzer
