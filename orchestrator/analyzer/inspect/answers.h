@@ -16,6 +16,8 @@ Result<Answer> answer_bt(Session& session, Arguments arguments);
 Result<Answer> answer_cpus(Session& session, Arguments arguments);
 // dis_answer.cc
 Result<Answer> answer_dis(Session& session, Arguments arguments);
+// fault_answer.cc
+Result<Answer> answer_fault(Session& session, Arguments arguments);
 // files_answer.cc
 Result<Answer> answer_files(Session& session, Arguments arguments);
 Result<Answer> answer_mounts(Session& session, Arguments arguments);

@@ -17,6 +17,8 @@ constexpr Question kQuestions[] = {
      "of each frame",
      answer_bt},
     {"cpus", "", "what each CPU was doing: its task, in which context, where", answer_cpus},
+    {"fault", "", "the fault followed back: which register, and where its value came from",
+     answer_fault},
     {"files", "[PID | TASK | COMM]", "what a task has open, its root and directory", answer_files},
     {"ps", "[-k | -u | -G] [-p | -m | -t] [PID | TASK | COMM ...]",
      "the tasks; -p their parents, -m when they last ran, -t their times", answer_ps},
