@@ -30,6 +30,7 @@ struct Session::State {
   std::optional<std::vector<Task>> tasks;
   std::optional<std::vector<StackRange>> stacks;
   std::optional<std::optional<FoundException>> exception;
+  std::optional<std::optional<FaultFacts>> fault;
   std::unique_ptr<Whatis> whatis;
   std::optional<SlabFacts> slab;
   std::optional<Debuginfo> debuginfo;
@@ -166,6 +167,11 @@ const std::optional<FoundException>& Session::exception() {
     }
   }
   return *state_->exception;
+}
+
+const std::optional<FaultFacts>& Session::fault() {
+  if (!state_->fault) state_->fault = follow_fault(*this);
+  return *state_->fault;
 }
 
 const std::vector<StackRange>& Session::stacks() {

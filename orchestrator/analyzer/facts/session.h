@@ -13,6 +13,7 @@
 #include "analyzer/facts/backtrace.h"
 #include "analyzer/facts/cpus.h"
 #include "analyzer/facts/exception.h"
+#include "analyzer/facts/fault.h"
 #include "analyzer/facts/log.h"
 #include "analyzer/facts/whatis.h"
 #include "analyzer/heap_facts.h"
@@ -55,6 +56,7 @@ class Session {
   const std::vector<CpuSnapshot>& cpus();      // empty without a kernel
   const std::vector<Task>& tasks();            // all; empty without a kernel
   const std::optional<FoundException>& exception();
+  const std::optional<FaultFacts>& fault();  // nothing without an exception
   // The stacks of all CPUs, then of all tasks.
   const std::vector<StackRange>& stacks();
   Whatis* whatis();         // null without a kernel

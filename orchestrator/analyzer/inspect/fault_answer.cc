@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "analyzer/code/function.h"
-#include "analyzer/facts/fault.h"
 #include "analyzer/facts/fault_trace.h"
 #include "analyzer/fault_json.h"
 #include "analyzer/guest_json.h"
@@ -100,7 +99,7 @@ std::string text_of(Session& session, const Kernel& kernel, const FaultFacts& fa
 Result<Answer> answer_fault(Session& session, Arguments arguments) {
   RIG_TRY(expect_no_arguments("fault", arguments));
   RIG_ASSIGN(const Kernel* kernel, session.kernel());
-  const auto facts = follow_fault(session);
+  const auto& facts = session.fault();
   if (!facts) {
     return fail_hint(Blame::kInput, "ask for bt or log: what the CPUs were doing, what was said",
                      "fault: no exception was found in this core");
