@@ -29,7 +29,8 @@ struct FaultStep {
 struct FaultFacts {
   CodeLocation at;
   std::string instruction;
-  std::string access;      // "read", "write", "execute"
+  // "read", "write", "execute"; "divide"; "check": a BUG() or WARN(), no address was bad
+  std::string access;
   std::uint64_t size = 0;  // bytes that it accesses; 0: not known
   std::optional<std::uint64_t> address;
   std::string reg;  // that held the bad address; empty: none did

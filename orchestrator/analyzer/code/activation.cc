@@ -10,6 +10,7 @@ using Kind = Operation::Kind;
 
 constexpr std::uint64_t kWord = 8;
 constexpr unsigned kMaxVeneer = 4;  // instructions
+constexpr std::uint64_t kMaxStack = 64 << 10;
 
 // Modules reach far functions through a few instructions that compute the address (arm64:
 // arch/arm64/kernel/module-plts.c).
@@ -78,10 +79,12 @@ std::optional<std::uint64_t> load_number(const VirtMemory& memory, VirtAddr at, 
   return value;
 }
 
-Activation::Activation(Machine& machine, Function function, std::uint32_t index, const Known& known)
+Activation::Activation(Machine& machine, Function function, std::uint32_t index, const Known& known,
+                       VirtAddr floor)
     : machine_(machine),
       function_(std::move(function)),
-      flow_(function_, machine.set, machine.kernel.memory()),
+      flow_(function_, machine.set, machine.kernel.memory(), floor),
+      floor_(floor),
       index_(index),
       known_(known) {}
 
@@ -90,6 +93,10 @@ std::unique_ptr<Activation> Activation::at(Machine& machine, VirtAddr pc, const 
   const auto index = function ? function->at(pc) : std::nullopt;
   if (!index) return nullptr;
   return std::unique_ptr<Activation>(new Activation(machine, *std::move(function), *index, known));
+}
+
+bool Activation::is_overwritten(VirtAddr address) const {
+  return address < floor_ && floor_ - address < kMaxStack;
 }
 
 Reaching Activation::reaching(std::uint32_t at, const Known& known, Location where) const {
@@ -136,7 +143,7 @@ std::optional<std::uint64_t> Activation::value_set_by(const Definition& definiti
   const Known& before = definition.before;
   const auto loaded = [&](std::uint64_t behind) -> std::optional<std::uint64_t> {
     const auto from = address(definition.at, before, each.memory, depth);
-    if (!from) return std::nullopt;
+    if (!from || is_overwritten(*from)) return std::nullopt;
     const auto value = load_number(machine_.kernel.memory(), *from + behind, each.bytes);
     return value ? std::optional(extended(each, *value)) : std::nullopt;
   };
@@ -172,6 +179,24 @@ std::optional<std::uint64_t> Activation::value_set_by(const Definition& definiti
   }
 }
 
+// `function` was called and jumped on to `callee` as its last deed: its frame is gone.
+std::unique_ptr<Activation> Activation::jumping(Machine& machine, VirtAddr callee,
+                                                VirtAddr function, const Known& entry) {
+  auto found = Function::read(machine.kernel, machine.decoder, function);
+  const auto sp = entry.get(machine.set.stack);
+  if (!found || found->begin() != function || !sp) return nullptr;
+  std::optional<std::uint32_t> jump;
+  for (std::uint32_t i = 0; i < found->operations().size(); ++i) {
+    const Operation& each = (*found)[i];
+    if ((each.kind != Kind::kJump && each.kind != Kind::kBranch) || each.target != callee) continue;
+    if (jump) return nullptr;
+    jump = i;
+  }
+  if (!jump) return nullptr;
+  return std::unique_ptr<Activation>(
+      new Activation(machine, *std::move(found), *jump, entry, VirtAddr{*sp}));
+}
+
 Activation* Activation::caller(const Known& entry) {
   if (!caller_) caller_ = calling(machine_, function_.begin(), entry);
   return caller_->get();
@@ -198,7 +223,8 @@ std::unique_ptr<Activation> Activation::calling(Machine& machine, VirtAddr calle
   const auto call = function ? function->ending_at(pc) : std::nullopt;
   if (!call || (*function)[*call].kind != Kind::kCall) return nullptr;
   const auto target = call_target(machine, (*function)[*call], outer);
-  if (target && *target != callee) return nullptr;
+  if (target && machine.without_tag(*target) != machine.without_tag(callee))
+    return jumping(machine, callee, *target, entry);
   std::unique_ptr<Activation> found(new Activation(machine, *std::move(function), *call, outer));
   found->proven_ = target.has_value();
   return found;

@@ -20,6 +20,11 @@ struct Machine {
   std::optional<std::uint64_t> per_cpu_base;  // __per_cpu_offset of the CPU
   std::optional<std::uint64_t> current;       // its task
   unsigned budget = 600;                      // of backwards walks, over all
+
+  // arm64 takes no notice of the highest byte: TBI, Arm ARM D8.8.1.
+  std::uint64_t without_tag(VirtAddr address) const {
+    return set.arch == Arch::kArm64 ? raw(address) & 0x00ff'ffff'ffff'ffff : raw(address);
+  }
 };
 
 class Activation {
@@ -46,22 +51,29 @@ class Activation {
   std::optional<VirtAddr> address(std::uint32_t at, const Known& known, const AddressForm& form,
                                   unsigned depth = 8);
 
-  // Who called, at its call, when `entry` is known at this function's entry. Null: it cannot be
-  // told, or somebody else called and jumped on to here.
+  // Does that place of the stack belong to functions that were called since?
+  bool is_overwritten(VirtAddr address) const;
+
+  // Who called (or jumped, as its last deed), when `entry` is known at this function's entry. Null:
+  // it cannot be told, or somebody else called and jumped on to here.
   Activation* caller(const Known& entry);
   // Of a caller: the call names the function that it led to (or the register that it went through
   // holds it).
   bool proven() const { return proven_; }
 
  private:
-  Activation(Machine& machine, Function function, std::uint32_t index, const Known& known);
+  Activation(Machine& machine, Function function, std::uint32_t index, const Known& known,
+             VirtAddr floor = VirtAddr{0});
 
+  static std::unique_ptr<Activation> jumping(Machine& machine, VirtAddr callee, VirtAddr function,
+                                             const Known& entry);
   std::optional<std::uint64_t> value_set_by(const Definition& definition, Register reg,
                                             unsigned depth);
 
   Machine& machine_;
   Function function_;
   Dataflow flow_;
+  VirtAddr floor_;
   std::uint32_t index_;
   Known known_;
   bool proven_ = true;

@@ -120,7 +120,7 @@ void Dataflow::undo_sum(const Operation& each, const Known& after, Known& before
 // because it is its caller's.
 void Dataflow::undo_save(const Operation& each, const Known& after, Known& before) const {
   const auto at = stored_at(each, after, set_);
-  if (!at || each.bytes != kWord) return;
+  if (!at || each.bytes != kWord || VirtAddr{*at} < floor_) return;
   const bool on_stack = each.kind == Kind::kPush || each.memory.base == set_.stack;
   if (!on_stack || each.memory.index != kNoRegister) return;
   const bool alone =

@@ -58,8 +58,10 @@ struct Reaching {
 class Dataflow {
  public:
   // All must outlive it.
-  Dataflow(const Function& function, const InstructionSet& set, const VirtMemory& memory)
-      : function_(function), set_(set), memory_(memory) {}
+  // `floor`: what lies below it on the stack was overwritten since; 0: nothing was.
+  Dataflow(const Function& function, const InstructionSet& set, const VirtMemory& memory,
+           VirtAddr floor = VirtAddr{0})
+      : function_(function), set_(set), memory_(memory), floor_(floor) {}
 
   const Function& function() const { return function_; }
 
@@ -79,6 +81,7 @@ class Dataflow {
   const Function& function_;
   const InstructionSet& set_;
   const VirtMemory& memory_;
+  VirtAddr floor_;
 };
 
 // The value of base + index * scale + displacement; nothing when a register is not known. What

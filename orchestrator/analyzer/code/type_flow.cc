@@ -205,15 +205,25 @@ std::optional<TypedValue> TypeFlow::add(const std::optional<TypedValue>& a,
   return std::nullopt;
 }
 
+// Of a sum. The CPU's own base may come from anywhere: its value tells.
+std::optional<TypedValue> TypeFlow::term(Activation& in, const Definition& by, Register reg,
+                                         unsigned depth) {
+  const auto value = in.evaluate(by.at, by.before, reg, 2);
+  if (value && *value != 0 && value == machine_.per_cpu_base) {
+    return TypedValue{nullptr, 0, false, 0, std::string(kPerCpuBase), {}, {}};
+  }
+  return type_of(in, by.at, by.before, reg, depth);
+}
+
 std::optional<TypedValue> TypeFlow::sum(Activation& in, const Definition& by,
                                         const AddressForm& form, unsigned depth) {
-  auto base = type_of(in, by.at, by.before, form.base, depth);
   if (form.index == kNoRegister) {
+    auto base = type_of(in, by.at, by.before, form.base, depth);
     if (base && base->is_pointer) base->offset += form.displacement;
     return base && base->is_pointer ? base : std::nullopt;
   }
   if (form.scale != 1) return std::nullopt;
-  auto both = add(base, type_of(in, by.at, by.before, form.index, depth));
+  auto both = add(term(in, by, form.base, depth), term(in, by, form.index, depth));
   if (both) both->offset += form.displacement;
   return both;
 }
@@ -258,6 +268,10 @@ std::optional<TypedPlace> TypeFlow::place(Activation& in, std::uint32_t at, cons
   found.owner_type = base->pointee();
   if (address) found.owner = *address - static_cast<std::uint64_t>(base->offset);
   found.because = base->because;
+  if (base->because.empty()) {
+    found.through = base->member;
+    found.through_owner = base->owner;
+  }
   if (!base->because.empty()) {
     found.cast_owner = base->owner;
     found.cast_type = base->because.substr(0, base->because.find('.'));

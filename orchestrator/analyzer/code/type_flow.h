@@ -31,10 +31,12 @@ struct TypedValue {
 struct TypedPlace {
   MemberPath member;
   const Btf* types = nullptr;
-  std::string owner_type;                   // "sk_buff"
-  std::optional<std::uint64_t> owner;       // the struct's address
-  std::string because;                      // as in TypedValue
-  std::optional<std::uint64_t> cast_owner;  // of what the cast was made of
+  std::string owner_type;              // "sk_buff"
+  std::optional<std::uint64_t> owner;  // the struct's address
+  std::string because;                 // as in TypedValue
+  std::string through;                 // the member that led here: "kmem_cache.cpu_slab" ...
+  std::optional<std::uint64_t> through_owner;  // ... and its struct's address
+  std::optional<std::uint64_t> cast_owner;     // of what the cast was made of
   std::string cast_type;
 };
 
@@ -69,6 +71,8 @@ class TypeFlow {
                                    unsigned depth);
   std::optional<TypedValue> loaded(Activation& in, const Definition& by, const Operation& each,
                                    std::uint64_t behind, unsigned depth);
+  std::optional<TypedValue> term(Activation& in, const Definition& by, Register reg,
+                                 unsigned depth);
   std::optional<TypedValue> sum(Activation& in, const Definition& by, const AddressForm& form,
                                 unsigned depth);
   std::optional<TypedValue> add(const std::optional<TypedValue>& a,

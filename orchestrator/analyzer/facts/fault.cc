@@ -105,7 +105,30 @@ class Follower {
           facts_.instruction);
       return;
     }
+    if (const auto checked = trace_.kasan_check(here, here.index(), known_)) {
+      return accessed_behind_check(here, *checked);
+    }
     accessed(here, *form, each);
+  }
+
+  // The address that KASAN's code looked up is the one that counts.
+  void accessed_behind_check(Activation& here, const FaultTrace::Checked& checked) {
+    facts_.size = 0;
+    facts_.address = checked.address;
+    facts_.reg = set_.name(checked.reg);
+    facts_.value = checked.value;
+    facts_.offset = static_cast<std::int64_t>(checked.address - checked.value);
+    AddressForm form;
+    form.base = checked.reg;
+    form.displacement = facts_.offset;
+    const Definition& at = checked.at;
+    if (const auto member = types_.place(here, at.at, at.before, form, 0)) {
+      facts_.member = member->member.path;
+    }
+    Known known = at.before;
+    known.set(checked.reg, checked.value);
+    take(trace_.follow(here, at.at, known, Location::of(checked.reg), checked.value));
+    facts_.verdict = "at KASAN's check before the access, " + facts_.verdict;
   }
 
   static bool goes_to_memory(const Operation& each) {
@@ -129,19 +152,21 @@ class Follower {
       const auto at = form ? here.address(here.index(), known_, *form) : std::nullopt;
       if (!at) continue;
       if (!facts_.address) {
-        facts_.address = raw(*at);
+        facts_.address = accessed_ = raw(*at);
         return form;
       }
       const std::uint64_t size = std::max<std::uint64_t>(each.bytes, 8) * 2;
-      if (*facts_.address - raw(*at) < size || untagged(*facts_.address) == untagged(raw(*at))) {
+      if (*facts_.address - raw(*at) < size ||
+          without_tag(*facts_.address) == without_tag(raw(*at))) {
+        accessed_ = raw(*at);
         return form;
       }
     }
     return nullptr;
   }
-  // FAR does not keep what lies above the address, where tags may be.
-  std::uint64_t untagged(std::uint64_t address) const {
-    return set_.arch == Arch::kArm64 ? address & 0x00ff'ffff'ffff'ffff : address;
+  // FAR and PC do not keep what lies above the address, where tags may be.
+  std::uint64_t without_tag(std::uint64_t address) const {
+    return machine_.without_tag(VirtAddr{address});
   }
 
   void accessed(Activation& here, const AddressForm& form, const Operation& each) {
@@ -151,7 +176,7 @@ class Follower {
       return;
     }
     set_register(reg);
-    facts_.offset = static_cast<std::int64_t>(*facts_.address - facts_.value);
+    facts_.offset = static_cast<std::int64_t>(accessed_ - facts_.value);
     const auto member = types_.place(here, here.index(), known_, form, each.bytes);
     if (member) facts_.member = member->member.path;
     take(trace_.follow(here, here.index(), known_, Location::of(reg), facts_.value));
@@ -192,7 +217,7 @@ class Follower {
     facts_.value = *facts_.address;
     const Register reg = called_through(machine_, call);
     if (reg != kNoRegister) {
-      facts_.reg = set_.name(reg);
+      set_register(reg);
       const Followed found = trace_.follow(*caller_, caller_->index(), caller_->known(),
                                            Location::of(reg), facts_.value);
       return take(found);
@@ -236,7 +261,7 @@ class Follower {
     finish_words();
   }
 
-  void finish_words() { facts_.verdict = verdict_of(facts_, place_); }
+  void finish_words() { facts_.verdict = verdict_of(facts_, place_, kernel_); }
 
   Session& session_;
   const Kernel& kernel_;
@@ -249,6 +274,7 @@ class Follower {
   FaultTrace trace_;
   std::unique_ptr<Activation> caller_;
   std::optional<TypedPlace> place_;
+  std::uint64_t accessed_ = 0;  // as the operand computes it
   FaultFacts facts_;
 };
 

@@ -12,6 +12,7 @@ using End = Trail::End;
 
 constexpr std::size_t kMaxTrails = 24;
 constexpr unsigned kMaxDepth = 14;
+constexpr unsigned kMaxElements = 20'000;
 constexpr std::uint64_t kWord = 8;
 // More than any struct, less than any address that is mapped.
 constexpr std::uint64_t kMaxDistance = 1 << 20;
@@ -48,6 +49,44 @@ Register FaultTrace::suspect(const AddressForm& form, std::optional<std::uint64_
   const bool base_there = is_mapped(*base), index_there = is_mapped(*index);
   if (base_there != index_there) return base_there ? form.index : form.base;
   return *base < kMaxDistance && *index >= kMaxDistance ? form.index : form.base;
+}
+
+// Documentation/dev-tools/kasan.rst, mm/kasan/kasan.h: one byte of shadow for 8 of memory. The
+// offset is such that only the shadow of the kernel's half is there: 0xdffffc0000000000 on x86_64,
+// 0xdfff800000000000 on arm64 with 48 bits.
+std::optional<FaultTrace::Checked> FaultTrace::kasan_check(Activation& in, std::uint32_t at,
+                                                           const Known& known) const {
+  constexpr std::uint64_t kShadowShift = 3, kOffsetTop = 0xdfff;
+  const AddressForm& form = in.function()[at].memory;
+  const auto base = known.get(form.base), index = known.get(form.index);
+  if (!base || !index || form.scale != 1) return std::nullopt;
+  const bool offset_first = *base >> 48 == kOffsetTop;
+  if (!offset_first && *index >> 48 != kOffsetTop) return std::nullopt;
+  const auto only = [&](const Definition& from, Register reg) -> std::optional<Definition> {
+    const Reaching found = in.reaching(from.at, from.before, Location::of(reg));
+    if (!found.complete || found.all.size() != 1) return std::nullopt;
+    return found.all.front();
+  };
+  auto by = only({at, known, known}, offset_first ? form.index : form.base);
+  if (!by || by->at == Definition::kEntry) return std::nullopt;
+  const Operation& shift = in.function()[by->at];
+  if (shift.kind != Kind::kShiftRight || shift.value != kShadowShift) return std::nullopt;
+  const auto address = in.evaluate(by->at, by->before, shift.from);
+  if (!address) return std::nullopt;
+  // Back over the member's offset to the pointer.
+  Checked checked{*by, shift.from, *address, *address};
+  for (unsigned i = 0; i < 4; ++i) {
+    const auto set_by = only(checked.at, checked.reg);
+    if (!set_by || set_by->at == Definition::kEntry) break;
+    const Operation& each = in.function()[set_by->at];
+    const bool sum = each.kind == Kind::kSum && each.memory.index == kNoRegister &&
+                     each.memory.base != kNoRegister;
+    if (!sum && (each.kind != Kind::kMove || each.bytes != 8)) break;
+    checked.reg = sum ? each.memory.base : each.from;
+    if (sum) checked.value -= static_cast<std::uint64_t>(each.memory.displacement);
+    checked.at = *set_by;
+  }
+  return checked;
 }
 
 CodeLocation FaultTrace::location(VirtAddr at) const {
@@ -115,7 +154,8 @@ void FaultTrace::explore_entry(const Point& point, const Definition& by, Value v
                                             : fmt::format("the stack at {}", point.where.slot);
   step.value = value.known();
   step.words =
-      fmt::format("{} called {} with it", outer->function().name(), point.in.function().name());
+      fmt::format("{} {} {} with it", outer->function().name(),
+                  call.kind == Kind::kCall ? "called" : "went on to", point.in.function().name());
   trail.steps.push_back(std::move(step));
   explore({*outer, outer->index(), outer->known(), point.where}, value, trail, depth - 1);
 }
@@ -197,6 +237,7 @@ Trail FaultTrace::loaded(Activation& in, const Definition& by, std::uint64_t beh
   AddressForm form = each.memory;
   form.displacement += static_cast<std::int64_t>(behind);
   trail.memory = in.address(by.at, by.before, form);
+  if (trail.memory && in.is_overwritten(*trail.memory)) trail.memory.reset();
   const auto now = trail.memory ? load_number(machine_.kernel.memory(), *trail.memory, each.bytes)
                                 : std::nullopt;
   if (now) {
@@ -222,6 +263,9 @@ void FaultTrace::explore_load(const Point& point, const Definition& by, std::uin
   if (kept) {
     here.words = fmt::format("{} was kept on the stack at {}", here.reg, *found.memory);
     return go_on(point.in, by, Location::of(*found.memory), value, trail, depth);
+  }
+  if (found.end == End::kLoaded && behind == 0 && is_unchanged(point, by)) {
+    trail.from_itself = each.memory.displacement;
   }
   trail.memory = found.memory;
   trail.place = std::move(found.place);
@@ -318,11 +362,60 @@ const Trail* FaultTrace::most_likely() const {
   return found && found->end != End::kConfirmed ? found : nullptr;
 }
 
+// Is the base of that load the register that was asked for at the start, as it was there the last
+// time?
+bool FaultTrace::is_unchanged(const Point& point, const Definition& by) const {
+  const AddressForm& form = point.in.function()[by.at].memory;
+  if (&point.in != &start_->in || form.base != start_->where.reg || form.index != kNoRegister) {
+    return false;
+  }
+  const auto sets = [&](std::uint32_t at, const Known& known) {
+    std::vector<std::uint32_t> all;
+    for (const Definition& each : point.in.reaching(at, known, start_->where).all) {
+      all.push_back(each.at);
+    }
+    std::ranges::sort(all);
+    return all;
+  };
+  return sets(by.at, {}) == sets(start_->at, {});
+}
+
+// A loop over a list: from its head on, which memory still shows, some element holds the value.
+void FaultTrace::walk_list(std::uint64_t value) {
+  const auto first = std::ranges::find(trails_, End::kChanged, &Trail::end);
+  const auto loop = std::ranges::find_if(
+      trails_, [](const Trail& each) { return each.from_itself && each.mask == kAll; });
+  if (trails_.size() != 2 || first == trails_.end() || loop == trails_.end()) return;
+  if (first->mask != kAll || is_common(*loop)) return;
+  const VirtMemory& memory = machine_.kernel.memory();
+  auto next = memory.load<std::uint64_t>(*first->memory);
+  std::uint64_t distance = value - first->value;  // from what is loaded to what is used
+  for (unsigned count = 1; next && count <= kMaxElements; ++count) {
+    const VirtAddr at{*next + distance + static_cast<std::uint64_t>(*loop->from_itself)};
+    distance = value - loop->value;
+    next = memory.load<std::uint64_t>(at);
+    if (!next || *next != loop->value) continue;
+    loop->memory = at;
+    loop->end = End::kConfirmed;
+    FaultStep& step = loop->steps.back();
+    step.memory = at;
+    step.confirmed = true;
+    step.words = fmt::format(
+        "{} was loaded from {}, in element {} of the list that begins at {}; "
+        "it still holds it",
+        step.reg, at, count, *first->memory);
+    return;
+  }
+}
+
 Followed FaultTrace::follow(Activation& in, std::uint32_t at, const Known& known, Location where,
                             std::uint64_t value) {
   trails_.clear();
   all_ = true;
-  explore({in, at, known, where}, {value, kAll}, {}, kMaxDepth);
+  const Point start{in, at, known, where};
+  start_ = &start;
+  explore(start, {value, kAll}, {}, kMaxDepth);
+  walk_list(value);
   Followed result;
   if (trails_.empty()) return result;
 

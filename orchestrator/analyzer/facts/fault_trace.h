@@ -30,6 +30,8 @@ struct Trail {
   std::optional<TypedPlace> place;  // the same by its type
   std::uint64_t value = 0;          // that was loaded
   std::uint64_t mask = ~0ull;       // the bits of it that are known
+  // Loaded from what the same register held the last time, at that distance: a list is walked.
+  std::optional<std::int64_t> from_itself;
 };
 
 // What can be said of all the ways.
@@ -50,6 +52,15 @@ class FaultTrace {
   // How memory at that place, whose value was used directly, is described.
   Trail loaded(Activation& in, const Definition& by, std::uint64_t behind, std::uint64_t value,
                std::uint64_t mask = ~0ull);
+
+  // A check that KASAN's compiler put there: it reads the shadow of the address that the code is
+  // about to use, at (address >> 3) + offset. What that address was made of.
+  struct Checked {
+    Definition at;  // behind which `reg` was used
+    Register reg = kNoRegister;
+    std::uint64_t value = 0, address = 0;
+  };
+  std::optional<Checked> kasan_check(Activation& in, std::uint32_t at, const Known& known) const;
 
   // Which part of an address is wrong: the other is a place in memory, or a distance.
   Register suspect(const AddressForm& form, std::optional<std::uint64_t> base,
@@ -90,6 +101,8 @@ class FaultTrace {
   }
   void finish(Trail trail, Trail::End end);
   const Trail* most_likely() const;
+  bool is_unchanged(const Point& point, const Definition& by) const;
+  void walk_list(std::uint64_t value);
   FaultStep step(const Point& point, const Definition& by, Value value);
   bool on_stack(VirtAddr address) const;
   bool is_mapped(std::uint64_t address) const;
@@ -98,6 +111,7 @@ class FaultTrace {
   TypeFlow& types_;
   Disassembler& text_;
   std::span<const StackRange> stacks_;
+  const Point* start_ = nullptr;
   std::vector<Trail> trails_;
   bool all_ = true;  // no way was left out
 };

@@ -11,6 +11,7 @@
 namespace rig::analyzer {
 
 // `place`: the source's, by its type.
-std::string verdict_of(const FaultFacts& facts, const std::optional<TypedPlace>& place);
+std::string verdict_of(const FaultFacts& facts, const std::optional<TypedPlace>& place,
+                       const Kernel& kernel);
 
 }  // namespace rig::analyzer

@@ -156,6 +156,56 @@ TEST_F(FaultTraceTest, ALoopIsLeftWhereMemoryShowsTheValue) {
   EXPECT_EQ(found.source->memory, VirtAddr{kObject + 8});
 }
 
+TEST_F(FaultTraceTest, AListIsWalkedToTheElementThatHoldsTheValue) {
+  // mov 8(%rdi),%rbx; 1: mov (%rbx),%rbx; test %rbx,%rbx; jne 1b; ret
+  const auto at = function(
+      "victim", {0x48, 0x8b, 0x5f, 0x08, 0x48, 0x8b, 0x1b, 0x48, 0x85, 0xdb, 0x75, 0xf8, 0xc3});
+  kernel_.memory.put(kObject + 8, kObject + 0x100);
+  kernel_.memory.put(kObject + 0x100, kObject + 0x200);
+  kernel_.memory.put(kObject + 0x200, std::uint64_t{0xdead'0000'0000'0100});
+  set("RDI", kObject);
+  set("RBX", 0xdead'0000'0000'0100);
+  const Followed found = follow(at + 4, "RBX");
+  ASSERT_TRUE(found.source);
+  EXPECT_EQ(found.source->end, End::kConfirmed);
+  EXPECT_EQ(found.source->memory, VirtAddr{kObject + 0x200});
+  EXPECT_THAT(found.steps.back().words, HasSubstr("element 2 of the list"));
+}
+
+TEST_F(FaultTraceTest, AListThatBitesItsTailIsLeft) {
+  const auto at = function(
+      "victim", {0x48, 0x8b, 0x5f, 0x08, 0x48, 0x8b, 0x1b, 0x48, 0x85, 0xdb, 0x75, 0xf8, 0xc3});
+  kernel_.memory.put(kObject + 8, kObject + 0x100);
+  kernel_.memory.put(kObject + 0x100, kObject + 0x100);
+  set("RDI", kObject);
+  set("RBX", 0xdead'0000'0000'0100);
+  const Followed found = follow(at + 4, "RBX");
+  ASSERT_TRUE(found.source);
+  EXPECT_EQ(found.source->end, End::kLoaded);
+}
+
+TEST_F(FaultTraceTest, AJumpAtAFunctionsEndIsFollowedAndItsFrameIsNotRead) {
+  // outer: call middle
+  const auto outer = function("outer", {0xe8, 0xfb, 0x00, 0x00, 0x00, 0xc3});
+  // middle: push %rbx; mov %rdi,%rbx; mov 8(%rbx),%rdi; mov %rbx,%rsi; pop %rbx; jmp victim
+  function("middle", {0x53, 0x48, 0x89, 0xfb, 0x48, 0x8b, 0x7b, 0x08, 0x48, 0x89, 0xde, 0x5b, 0xe9,
+                      0xef, 0x00, 0x00, 0x00});
+  // victim: mov (%rdi),%rax
+  const auto victim = function("victim", {0x48, 0x8b, 0x07, 0xc3});
+  const auto sp = OrcKernel::kStack + 0x1000;
+  kernel_.push(sp, outer + 5);
+  kernel_.push(sp - 8, 0xbad);
+  kernel_.memory.put(kObject + 8, std::uint64_t{0x106});
+  set("RSP", sp);
+  set("RDI", 0x106);
+  set("RSI", kObject);
+  const Followed found = follow(victim, "RDI");
+  ASSERT_TRUE(found.source);
+  EXPECT_EQ(found.source->end, End::kConfirmed);
+  EXPECT_EQ(found.source->memory, VirtAddr{kObject + 8});
+  EXPECT_EQ(found.steps[0].words, "middle went on to victim with it");
+}
+
 TEST_F(FaultTraceTest, AnArgumentIsFollowedIntoTheCaller) {
   // caller: push %rbx; mov 0x18(%rdi),%rbx; mov %rbx,%rdi; call callee; pop %rbx; ret
   const auto caller = function("caller", {0x53, 0x48, 0x8b, 0x5f, 0x18, 0x48, 0x89, 0xdf, 0xe8,
@@ -198,6 +248,25 @@ TEST_F(FaultTraceTest, MembersAreNamedAndHeadPlusEndIsTheSharedInfo) {
   EXPECT_EQ(found.source->place->because, "sk_buff.head + sk_buff.end");
   EXPECT_EQ(found.source->place->cast_owner, kPacket);
   EXPECT_EQ(found.source->memory, VirtAddr{kObject + 0x2c8});
+}
+
+TEST_F(FaultTraceTest, KasansCheckIsSeenThrough) {
+  // mov 8(%rdi),%rbx; lea 0x38(%rbx),%rcx; mov %rcx,%rdx; shr $3,%rdx; cmpb $0,(%rdx,%rax)
+  const auto at = function("victim", {0x48, 0x8b, 0x5f, 0x08, 0x48, 0x8d, 0x4b, 0x38, 0x48, 0x89,
+                                      0xca, 0x48, 0xc1, 0xea, 0x03, 0x80, 0x3c, 0x02, 0x00, 0xc3});
+  set("RDI", kObject);
+  set("RBX", 0);
+  set("RCX", 0x38);
+  set("RDX", 7);
+  set("RAX", 0xdffffc0000000000);
+  (void)follow(at + 15, "RDX");
+  const auto checked = trace_->kasan_check(*here_, here_->index(), known_);
+  ASSERT_TRUE(checked);
+  EXPECT_EQ(checked->address, 0x38u);
+  EXPECT_EQ(set_.name(checked->reg), "RBX");
+  EXPECT_EQ(checked->value, 0u);
+  set("RAX", 0);
+  EXPECT_FALSE(trace_->kasan_check(*here_, here_->index(), known_));
 }
 
 TEST_F(FaultTraceTest, OfTwoTermsTheOneThatIsNoAddressIsSuspected) {
