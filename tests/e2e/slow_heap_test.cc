@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Heaps for which a quick suite has no time: many moments of healthy guests, and kernels with
+// KASAN.
+#include "e2e/clean_suite.h"
+#include "e2e/heap_suite.h"
+
+namespace rig::e2e {
+namespace {
+
+constexpr const char* kKasan = "debian-6.1-kasan";
+constexpr const char* kDebug = "slub_debug=FZPU";
+
+}  // namespace
+
+INSTANTIATE_TEST_SUITE_P(Long, Clean,
+                         testing::Values(CleanSystem{Arch::kX86_64, "plain", "", 50, 50},
+                                         CleanSystem{Arch::kX86_64, "slub", kDebug, 50, 50},
+                                         CleanSystem{Arch::kArm64, "plain", "", 50, 50},
+                                         CleanSystem{Arch::kArm64, "slub", kDebug, 50, 50}),
+                         clean_system_name);
+
+INSTANTIATE_TEST_SUITE_P(Kasan, Heap,
+                         testing::Values(HeapSystem{"x86_64", kKasan}, HeapSystem{"arm64", kKasan}),
+                         heap_system_name);
+
+}  // namespace rig::e2e
