@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 
 #include "base/text.h"
 #include "e2e/rig_process.h"
@@ -13,8 +15,10 @@ namespace {
 
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::StartsWith;
 
 constexpr std::uint64_t kWritten = 0x6b6b6b6b00000106;  // four bytes of it by the driver
+constexpr std::uint64_t kOwnerOffset = 0x2c8;
 constexpr std::uint64_t kPoison = 0x6b6b6b6b6b6b6b6b;
 
 std::string text(const boost::json::value& value) {
@@ -34,6 +38,18 @@ std::vector<std::string> ranges_of(const std::string& console, std::string_view 
   return found;
 }
 
+// Does one of the corruptions begin at this address?
+bool is_damaged_at(const boost::json::array& corruptions, const std::string& address) {
+  return std::ranges::any_of(corruptions, [&](const boost::json::value& each) {
+    const auto object = parse_u64(text(each.at("object")));
+    return object && *object + each.at("offset").to_number<std::uint64_t>() == parse_u64(address);
+  });
+}
+
+std::string console(const boost::json::object& attempt) {
+  return read_file(text(attempt.at("console"))).value_or("");
+}
+
 class StopAt : public testing::TestWithParam<std::string> {
  protected:
   // The attempt of the faulty variant under detector slub.
@@ -46,15 +62,22 @@ class StopAt : public testing::TestWithParam<std::string> {
   }
   // The eight bytes in the attempt's core where each of these ranges begins.
   std::vector<std::uint64_t> words(const boost::json::object& attempt, std::string_view what) {
-    const auto console = read_file(text(attempt.at("console")));
     std::vector<std::uint64_t> all;
-    for (const std::string& address : ranges_of(console.value_or(""), what)) {
+    for (const std::string& address : ranges_of(console(attempt), what)) {
       const auto read =
           bench_.crashrig({"inspect", "--json", text(attempt.at("core")), "rd", address, "1"});
       EXPECT_EQ(read.exit_code, 0) << read.err;
       all.push_back(parse_u64(text(read.json().at("answer").at("words").at(0))).value_or(0));
     }
     return all;
+  }
+
+  // What the audit of the attempt's core finds.
+  boost::json::array corruptions(const boost::json::object& attempt) {
+    const auto ended = bench_.crashrig({"inspect", "--json", text(attempt.at("core")), "audit"});
+    EXPECT_EQ(ended.exit_code, 0) << ended.err;
+    if (ended.exit_code != 0) return {};
+    return ended.json().at("answer").at("corruptions").as_array();
   }
 
   Bench bench_;
@@ -72,6 +95,19 @@ TEST_P(StopAt, CoreHoldsTheBytesThatSlubComplainsAbout) {
   ASSERT_FALSE(complained.empty());
   EXPECT_EQ(complained[0], kWritten);
 
+  const auto found = corruptions(attempt);
+  EXPECT_TRUE(is_damaged_at(found, ranges_of(console(attempt), "First byte").at(0)));
+  for (const auto& each : found) {  // the driver may have done it to several
+    SCOPED_TRACE(boost::json::serialize(each));
+    EXPECT_EQ(text(each.at("kind")), "poison-overwritten");
+    EXPECT_EQ(text(each.at("cache")), "kmalloc-1k");
+    EXPECT_EQ(each.at("offset").to_number<std::uint64_t>(), kOwnerOffset);
+    EXPECT_EQ(text(each.at("found")), "06 01 00 00");
+    EXPECT_EQ(text(each.at("expected")), "6b 6b 6b 6b");
+    EXPECT_THAT(text(each.at("alloc").at("caller").at("function")), StartsWith("lc_"));
+    EXPECT_THAT(text(each.at("free").at("caller").at("function")), StartsWith("lc_"));
+  }
+
   const auto told = bench_.crashrig({"analyze", text(attempt.at("core"))});
   EXPECT_THAT(told.out, HasSubstr("stopped before the report"));
   EXPECT_THAT(told.out, HasSubstr("slab_bug"));
@@ -85,6 +121,10 @@ TEST_P(StopAt, WithoutItTheCoreHoldsWhatSlubMadeOfThem) {
   EXPECT_EQ(text(attempt.at("report").at("kind")), "slub-poison-overwritten") << output_;
   // The driver may have hit some of them once more since.
   EXPECT_THAT(words(attempt, "Restoring Poison"), testing::Contains(kPoison));
+  const auto found = corruptions(attempt);
+  const auto restored = ranges_of(console(attempt), "Restoring Poison");
+  EXPECT_TRUE(std::ranges::any_of(
+      restored, [&](const std::string& address) { return !is_damaged_at(found, address); }));
 }
 
 }  // namespace
