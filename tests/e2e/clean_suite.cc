@@ -91,7 +91,8 @@ class Examination {
     for (const char* function : kAllocatorFunctions) {
       const auto ended = bench_.crashrig({"inspect", "--json", core_.string(), "dis", function});
       if (ended.exit_code != 0) continue;
-      for (const json::value& each : ended.json().at("answer").as_array()) {
+      const json::value answer = ended.json().at("answer");
+      for (const json::value& each : answer.as_array()) {
         const auto address = parse_u64(std::string(each.at("address").as_string()));
         if (address) all.push_back(VirtAddr{*address});
       }
