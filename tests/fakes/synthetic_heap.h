@@ -191,7 +191,7 @@ class SyntheticHeap {
     const int ptr = btf.pointer();
     const int head = btf.structure("list_head", 16, {{"next", ptr, 0}, {"prev", ptr, 8}});
     btf.enumeration("pageflags", {{"PG_locked", 0}, {"PG_slab", 9}});
-    btf.structure("page", 64, {{"flags", u64, 0}, {"compound_head", u64, 8}});
+    btf.structure("page", 64, {{"flags", u64, 0}, {"compound_head", u64, 8}, {"mapping", ptr, 24}});
     btf.structure("slab", 64,
                   {{"__page_flags", u64, 0},
                    {"slab_list", head, 8},

@@ -2,6 +2,7 @@
 #include "analyzer/slab/heap_map.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 namespace rig::analyzer {
 namespace {
@@ -11,13 +12,13 @@ class HeapMapper {
   explicit HeapMapper(SlabReader& reader) : reader_(reader), layout_(reader.layout()) {}
 
   HeapMap map(std::span<const PhysRange> ranges) {
-    take_slabs(ranges);
     std::string why;
     for (const VirtAddr at : reader_.caches().all(why)) {
       by_address_.emplace(raw(at), map_.caches.size());
       map_.caches.push_back({reader_.caches().find(at), {}, {}});
     }
     if (!why.empty()) map_.unwalked.push_back(why);
+    take_slabs(ranges);
     for (std::size_t i = 0; i < map_.slabs.size(); ++i) {
       const auto owner = by_address_.find(raw(map_.slabs[i].page.cache));
       if (owner == by_address_.end()) {
@@ -26,13 +27,20 @@ class HeapMapper {
         map_.caches[owner->second].slabs.push_back(i);
       }
     }
-    for (std::size_t i = 0; i < map_.caches.size(); ++i) follow_lists(i);
+    for (std::size_t i = 0; i < map_.caches.size(); ++i) {
+      follow_lists(i);
+      tell_lost(i);
+    }
     return std::move(map_);
   }
 
  private:
   void take_slabs(std::span<const PhysRange> ranges) {
-    PageScan scan = scan_pages(reader_.kernel(), layout_, ranges);
+    std::vector<std::uint64_t> caches;
+    for (const auto& [at, index] : by_address_) caches.push_back(at);
+    std::ranges::sort(caches);
+    PageScan scan = scan_pages(reader_.kernel(), layout_, ranges, caches);
+    lost_ = std::move(scan.lost);
     map_.slabs.reserve(scan.slabs.size());
     for (SlabPage& each : scan.slabs) map_.slabs.push_back({each, SlabOwner::kNobody});
     if (scan.missing != 0) {
@@ -51,6 +59,17 @@ class HeapMapper {
 
   const SlabCache& cache(std::size_t index) const { return *map_.caches[index].cache; }
 
+  // Pages of the cache that are no slabs any more, but for those that a list has led to.
+  void tell_lost(std::size_t index) {
+    for (const SlabPage& each : lost_) {
+      if (each.cache != cache(index).at || told_.contains(raw(each.page))) continue;
+      trouble(CorruptionKind::kSlabLost, index, each.page, "its page",
+              fmt::format("{}: the page at {} was given back while it was a slab of this cache",
+                          cache(index).name, layout_.begin_of(each.page)));
+      map_.troubles.back().held_size = layout_.page_struct_size;
+    }
+  }
+
   void trouble(CorruptionKind kind, std::size_t index, VirtAddr page, std::string where,
                std::string words, const NodeLists* node = nullptr) {
     const bool known = layout_.page_number(page).has_value();
@@ -61,6 +80,9 @@ class HeapMapper {
                       std::move(words),
                       page,
                       layout_.page_struct_size};
+    // A page that is no slab of the cache is on none of its lists at any moment.
+    if (kind == CorruptionKind::kSlabLost) found.held_size = 0;
+    told_.insert(raw(page));
     if (node) {
       found.held_begin = node->at;
       found.held_size = reader_.caches().layout().node_size;
@@ -168,6 +190,8 @@ class HeapMapper {
   SlabReader& reader_;
   const SlabLayout& layout_;
   HeapMap map_;
+  std::vector<SlabPage> lost_;
+  std::unordered_set<std::uint64_t> told_;                     // pages that some trouble names
   std::unordered_map<std::uint64_t, std::size_t> by_address_;  // of caches
 };
 

@@ -41,7 +41,8 @@ struct ListTrouble {
   VirtAddr slab{};        // its first byte; 0: of no slab
   std::string where;      // "partial list of CPU 1"
   std::string words;
-  // While somebody in the allocator holds an address in here, it may be about to be right.
+  // While somebody in the allocator holds an address in here, it may be about to be right. Size 0:
+  // at no moment.
   VirtAddr held_begin{};
   std::uint64_t held_size = 0;
 };

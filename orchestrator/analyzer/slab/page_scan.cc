@@ -33,6 +33,27 @@ class Mark {
   std::uint64_t offset_ = 0, mask_ = 0, wanted_ = 0;
 };
 
+// Where a slab's page names its cache. Giving it back clears the word (__free_slab() in mm/slub.c
+// sets page.mapping, which lies there), so that no other page has a cache's address in it.
+class OwnerWord {
+ public:
+  OwnerWord(const Kernel& kernel, const SlabLayout& layout, std::span<const std::uint64_t> caches)
+      : offset_(layout.slab_cache->offset) {
+    const auto mapping = kernel.member("page.mapping");
+    if (mapping && mapping->offset == offset_) caches_ = caches;
+  }
+  bool names_cache(ByteView page) const {
+    if (caches_.empty()) return false;
+    const auto word = load<std::uint64_t>(page, offset_);
+    if (!word || *word < caches_.front() || *word > caches_.back()) return false;
+    return std::ranges::binary_search(caches_, *word);
+  }
+
+ private:
+  std::uint64_t offset_;
+  std::span<const std::uint64_t> caches_;
+};
+
 // Fills `bytes` as read_with_holes() does. Returns the bytes that should be in the core: where
 // nothing is mapped the kernel has no such pages (firmware, devices).
 std::uint64_t read_structs(const VirtMemory& memory, VirtAddr at, MutableBytes bytes) {
@@ -53,10 +74,11 @@ std::uint64_t read_structs(const VirtMemory& memory, VirtAddr at, MutableBytes b
 }  // namespace
 
 PageScan scan_pages(const Kernel& kernel, const SlabLayout& layout,
-                    std::span<const PhysRange> ranges) {
+                    std::span<const PhysRange> ranges, std::span<const std::uint64_t> caches) {
   PageScan scan;
   if (!layout.missing.empty()) return scan;
   const Mark mark(layout);
+  const OwnerWord owner(kernel, layout, caches);
   const auto page_size = layout.memory.page_size, size = layout.page_struct_size;
   const std::uint64_t most = kChunk / size;
   std::vector<std::byte> bytes;
@@ -70,8 +92,9 @@ PageScan scan_pages(const Kernel& kernel, const SlabLayout& layout,
       scan.missing += read_structs(kernel.memory(), at, bytes);
       for (std::uint64_t i = 0; i < count; ++i) {
         const auto each = ByteView(bytes).subspan(i * size, size);
-        if (!mark.is_on(each) || layout.is_tail(each)) continue;
-        scan.slabs.push_back(layout.decode(at + i * size, each));
+        const bool slab = mark.is_on(each);
+        if ((!slab && !owner.names_cache(each)) || layout.is_tail(each)) continue;
+        (slab ? scan.slabs : scan.lost).push_back(layout.decode(at + i * size, each));
       }
       scan.pages += count;
       page += count;

@@ -109,10 +109,8 @@ void SlabFindings::wrong_pointer(const Slab& slab, const NamedList& found) {
   holder.found = bytes_of(list.stored);
   holder.pointer = list.bad;
   holder.summary = fmt::format(
-      "{}: the free pointer in object {} (+{:#x}) on the {} leads to {}, {}: overwritten after the "
-      "object was freed",
-      slab.cache.name, *holder.object, slab.cache.free_pointer, found.where, list.bad,
-      words_of(list.end));
+      "{}: the free pointer in object {} (+{:#x}) on the {} leads to {}, {}", slab.cache.name,
+      *holder.object, slab.cache.free_pointer, found.where, list.bad, words_of(list.end));
   add(std::move(holder));
 }
 

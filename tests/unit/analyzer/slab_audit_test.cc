@@ -172,6 +172,15 @@ TEST_F(Audit, APageThatIsNoSlabOnAPartialListIsLost) {
   EXPECT_EQ(found.where, "partial list of node 0");
 }
 
+TEST_F(Audit, APageThatWasGivenBackWhileItWasAFullSlabIsLost) {
+  heap.memory.put(heap.slabs[full].page, std::uint64_t{0});
+  const SlabCorruption found = only();
+  EXPECT_EQ(found.kind, CorruptionKind::kSlabLost);
+  EXPECT_EQ(found.slab, VirtAddr{heap.slabs[full].begin});
+  EXPECT_THAT(found.summary, HasSubstr("was given back while it was a slab"));
+  expect_clean({{"CPU 1", {heap.slabs[full].page}}});  // just being given back
+}
+
 TEST_F(Audit, ACpuThatAllocatesFromAnotherCachesSlabIsTold) {
   heap.memory.put(heap.cpu_at(heap.caches[0], 0) + 16, heap.slabs[other].page);
   const SlabCorruption found = only();
@@ -198,8 +207,7 @@ TEST_F(Audit, ANodesCountOfPartialSlabsIsJudgedUnlessItsLockIsHeld) {
   expect_clean();
 }
 
-// --- In the middle of the allocator's work
-// -------------------------------------------------------
+// --- In the middle of the allocator's work ------------------------------------------------------
 
 TEST_F(Audit, ASlabThatIsJustBeingSetUpIsNoCorruptionWhileSomebodyHoldsIt) {
   const auto fresh = heap.slab(0);
@@ -253,8 +261,7 @@ TEST_F(Audit, ACorruptedPointerOnAListIsToldWhoeverHoldsTheSlab) {
             CorruptionKind::kFreePointerInvalid);
 }
 
-// --- What cannot be walked
-// -----------------------------------------------------------------------
+// --- What cannot be walked ----------------------------------------------------------------------
 
 TEST_F(Audit, WhatIsNotInTheCoreIsSaid) {
   heap.memory.pages.forget(heap.slabs[partial].begin);
@@ -307,6 +314,110 @@ TEST_F(Audit, AnyDamagedByteGivesAnAnswer) {
       heap.memory.put(at, before);
     }
   }
+}
+
+// --- With debug bytes ---------------------------------------------------------------------------
+
+// Objects of 60 bytes as slub_debug=ZP lays them out: left red zone, object, right red zone, free
+// pointer, padding.
+class DebuggedAudit : public testing::Test {
+ protected:
+  static constexpr std::uint32_t kRedZone = 0x400, kPoison = 0x800, kObjectPoison = 0x8000'0000;
+  static constexpr std::byte kActive{0xcc}, kInactive{0xbb}, kInUse{0x5a};
+
+  DebuggedAudit() {
+    heap.cache("things", 88, 0, kRedZone | kPoison | kObjectPoison, 60, 8);
+    slab = heap.slab(0);
+    for (unsigned slot = 0; slot < heap.caches[0].objects; ++slot) fill(slot, kActive);
+    fill(2, kInactive);
+    fill(5, kInactive);
+    heap.partial(slab, {5, 2});
+    const std::uint64_t used = heap.caches[0].objects * 88;
+    bytes(heap.slabs[slab].begin + used, 4096 - used, kInUse);
+  }
+
+  void bytes(std::uint64_t at, std::uint64_t count, std::byte value) {
+    heap.memory.pages.write(at, std::vector<std::byte>(count, value));
+  }
+  void fill(unsigned slot, std::byte red) {
+    const std::uint64_t at = heap.object(slab, slot);
+    bytes(at - 8, 8, red);
+    bytes(at, 60, red == kActive ? std::byte{0x11} : std::byte{0x6b});
+    if (red == kInactive) bytes(at + 59, 1, std::byte{0xa5});
+    bytes(at + 60, 4, red);
+    bytes(at + 72, 8, kInUse);
+  }
+  std::vector<SlabCorruption> audit(std::vector<AllocatorWork> work = {}) {
+    return heap.audit(std::move(work), true).corruptions;
+  }
+
+  fake::SyntheticHeap heap;
+  std::size_t slab = 0;
+};
+
+TEST_F(DebuggedAudit, UntouchedObjectsAreRight) {
+  EXPECT_THAT(audit(), IsEmpty());
+}
+
+TEST_F(DebuggedAudit, AWriteIntoAFreeObjectIsToldWithItsBytes) {
+  heap.memory.put(heap.object(slab, 2) + 0x18, std::uint32_t{0x106});
+  const auto found = audit();
+  ASSERT_THAT(found, SizeIs(1));
+  EXPECT_EQ(found[0].kind, CorruptionKind::kPoisonOverwritten);
+  EXPECT_EQ(found[0].object, VirtAddr{heap.object(slab, 2)});
+  EXPECT_EQ(found[0].offset, 0x18);
+  EXPECT_EQ(load<std::uint32_t>(found[0].found), 0x106u);
+  EXPECT_EQ(load<std::uint32_t>(found[0].expected), 0x6b6b6b6bu);
+  EXPECT_EQ(found[0].allocated, false);
+  EXPECT_EQ(found[0].where, "freelist of its slab");
+}
+
+TEST_F(DebuggedAudit, AnObjectOnAListThatIsInUseIsToldOnce) {
+  fill(2, kActive);
+  const auto found = audit();
+  ASSERT_THAT(found, SizeIs(1));
+  EXPECT_EQ(found[0].kind, CorruptionKind::kFreeAndInUse);
+  EXPECT_EQ(found[0].object, VirtAddr{heap.object(slab, 2)});
+}
+
+TEST_F(DebuggedAudit, AnAllocatedObjectsRedZoneIsCheckedInFullSlabsToo) {
+  heap.put_node(0, {});
+  heap.free(slab, {});
+  fill(2, kActive);
+  fill(5, kActive);
+  bytes(heap.object(slab, 7) + 60, 1, std::byte{0});
+  const auto found = audit();
+  ASSERT_THAT(found, SizeIs(1));
+  EXPECT_EQ(found[0].kind, CorruptionKind::kRedZoneOverwritten);
+  EXPECT_EQ(found[0].allocated, true);
+  EXPECT_EQ(found[0].where, "on no freelist");
+}
+
+// Where the kernel checks an object before it hands it out, and found it wrong.
+TEST_F(DebuggedAudit, AnObjectThatWasJustTakenFromItsListIsCheckedAsAFreeOne) {
+  heap.free(slab, {2});
+  bytes(heap.object(slab, 5) + 0x20, 1, std::byte{0});
+  const auto found = audit();
+  ASSERT_THAT(found, SizeIs(1));
+  EXPECT_EQ(found[0].kind, CorruptionKind::kPoisonOverwritten);
+  EXPECT_EQ(found[0].object, VirtAddr{heap.object(slab, 5)});
+}
+
+TEST_F(DebuggedAudit, AnObjectWhoseDebugBytesAreJustBeingWrittenIsNoCorruption) {
+  bytes(heap.object(slab, 7), 20, std::byte{0x6b});
+  bytes(heap.object(slab, 7) - 8, 8, kInactive);
+  EXPECT_THAT(audit(), SizeIs(testing::Ge(1u)));
+  EXPECT_THAT(audit({{"CPU 0", {heap.object(slab, 7) + 20}}}), IsEmpty());
+  EXPECT_THAT(audit({{"CPU 0", {heap.object(slab, 8)}}}), SizeIs(testing::Ge(1u)));
+}
+
+TEST_F(DebuggedAudit, ThePaddingBehindTheLastObjectIsTheSlabs) {
+  bytes(heap.slabs[slab].begin + 4090, 2, std::byte{0});
+  const auto found = audit();
+  ASSERT_THAT(found, SizeIs(1));
+  EXPECT_EQ(found[0].kind, CorruptionKind::kPaddingOverwritten);
+  EXPECT_EQ(found[0].object, std::nullopt);
+  EXPECT_EQ(found[0].offset, 4090);
 }
 
 }  // namespace
