@@ -5,6 +5,7 @@
 #include "fakes/kernel_core.h"
 #include "fakes/mapped_core.h"
 #include "fakes/orc_kernel.h"
+#include "fakes/synthetic_heap.h"
 #include "fuzz/guest_image.h"
 #include "fuzz/memory_file.h"
 
@@ -213,6 +214,31 @@ void write_kernel(Corpora& corpora) {
   corpora.add("questions", "kernel", fuzz::encode_image(image));
 }
 
+// A healthy heap, and one with each list damaged.
+void write_heap(Corpora& corpora) {
+  for (const bool damaged : {false, true}) {
+    fake::SyntheticHeap heap;
+    heap.cache("kmalloc-256", 256);
+    heap.cache("debugged", 512, 1, 0x8000'0c00, 256, 64);
+    const auto partial = heap.slab(0), cpu_partial = heap.slab(0), active = heap.slab(0);
+    heap.partial(partial, {3, 0, 7});
+    heap.free(cpu_partial, {1, 2});
+    heap.put_cpu_partial(1, {cpu_partial});
+    heap.free(active, {9});
+    heap.take(0, active, {4, 5, 6});
+    heap.partial(heap.slab(1), {2, 5});
+    heap.slab(1);
+    if (damaged) {
+      heap.point(partial, 7, heap.object(partial, 3));
+      heap.point(cpu_partial, 2, heap.object(active, 9) + 8);
+      heap.point(active, 9, heap.object(active, 5));
+    }
+    GuestImage image;
+    image.pages = heap.memory.pages;
+    corpora.add("slab", damaged ? "damaged" : "healthy", fuzz::encode_image(image));
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -226,6 +252,7 @@ int main(int argc, char** argv) {
   write_types(corpora);
   write_orc(corpora);
   write_log(corpora);
+  write_heap(corpora);
   write_kernel(corpora);
   return 0;
 }
