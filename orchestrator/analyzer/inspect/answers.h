@@ -10,6 +10,9 @@ Status expect_no_arguments(std::string_view question, Arguments arguments);
 
 // audit_answer.cc
 Result<Answer> answer_audit(Session& session, Arguments arguments);
+// address_answer.cc: of `whatis`
+Result<Answer> answer_address(Session& session, VirtAddr address);
+Result<Answer> answer_physical(Session& session, PhysAddr address);
 // bt_answer.cc
 Result<Answer> answer_bt(Session& session, Arguments arguments);
 // cpus_answer.cc

@@ -52,8 +52,8 @@ constexpr Question kQuestions[] = {
     {"union", "as struct", "the same of a union", answer_struct},
     {"vtop", "ADDR|SYMBOL ... | -p PHYSICAL ...", "how an address is translated, and its page",
      answer_vtop},
-    {"whatis", "TYPE | FUNCTION | PER-CPU-VARIABLE | ADDR|SYMBOL",
-     "how it is declared, or what lies at an address", answer_whatis},
+    {"whatis", "TYPE | FUNCTION | PER-CPU-VARIABLE | ADDR|SYMBOL | -p PHYSICAL",
+     "how it is declared, or what an address is: whose, in which state, from whom", answer_whatis},
 };
 
 Answer usage_of(const Question& question) {

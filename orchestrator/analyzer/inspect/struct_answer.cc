@@ -22,8 +22,9 @@ constexpr std::int64_t kMaxCount = 4096;
 constexpr OptionSpec kStruct{"struct", "xdo", "lc",
                              "[-x | -d] [-o] NAME[.MEMBER,...] [ADDR|SYMBOL[:CPU] [-l OFFSET] [-c "
                              "COUNT]]"};
-constexpr OptionSpec kWhatis{"whatis", "xo", "",
-                             "[-x] [-o] TYPE | FUNCTION | PER-CPU-VARIABLE | ADDR|SYMBOL"};
+constexpr OptionSpec kWhatis{
+    "whatis", "xop", "",
+    "[-x] [-o] TYPE | FUNCTION | PER-CPU-VARIABLE | ADDR|SYMBOL | -p PHYSICAL"};
 
 struct Request {
   std::string type_name;
@@ -236,20 +237,16 @@ std::optional<Answer> declared(const Kernel& kernel, const std::string& name) {
 }
 
 // BTF has no types of variables but per-CPU ones: of others, and of addresses, what lies there.
-std::optional<Answer> what_lies_at(Session& session, const Kernel& kernel,
-                                   const std::string& name) {
+Result<std::optional<Answer>> what_lies_at(Session& session, const Kernel& kernel,
+                                           const std::string& name) {
   const auto number = parse_number(name);
   auto at = number ? std::optional(VirtAddr{*number}) : symbol_address(kernel, name);
   if (!at && name.find_first_of("+:") != name.npos) {
     if (const auto place = parse_place(kernel, name)) at = *place;
   }
-  Whatis* whatis = session.whatis();
-  if (!at || !whatis) return std::nullopt;
-  const What what = whatis->ask(*at);
-  boost::json::object json{
-      {"address", hex(*at)}, {"what", utf8(what.words)}, {"known", what.known}};
-  return Answer{fmt::format("{:x}: {}\n", raw(*at), printable(what.words)),
-                boost::json::serialize(json)};
+  if (!at) return std::nullopt;
+  RIG_ASSIGN(Answer answer, answer_address(session, *at));
+  return answer;
 }
 
 }  // namespace
@@ -286,9 +283,15 @@ Result<Answer> answer_whatis(Session& session, Arguments arguments) {
   RIG_ASSIGN(const GivenOptions options, parse_options(kWhatis, arguments));
   if (options.words.empty()) return misused(kWhatis, "wants the name of a type or a function");
   const std::string name = fmt::format("{}", fmt::join(options.words, " "));
+  if (options.has('p')) {
+    const auto number = parse_number(name);
+    if (!number) return misused(kWhatis, "-p wants a physical address");
+    return answer_physical(session, PhysAddr{*number});
+  }
   if (find_types(*kernel, name.substr(0, name.find('.'))).empty()) {
     if (auto answer = declared(*kernel, name)) return *std::move(answer);
-    if (auto answer = what_lies_at(session, *kernel, name)) return *std::move(answer);
+    RIG_ASSIGN(auto answer, what_lies_at(session, *kernel, name));
+    if (answer) return *std::move(answer);
     return fail_hint(Blame::kInput, "`sym -q TEXT` finds symbols; types are named without a star",
                      "whatis: no type, function or symbol '{}'{}", name, near_types(*kernel, name));
   }

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// Slab objects with all that slub_debug and KASAN know of them, and KASAN's shadow memory.
+#include "analyzer/facts/address.h"
+#include "analyzer/slab/object_debug.h"
+
+namespace rig::analyzer {
+namespace {
+
+constexpr std::size_t kMaxBytesShown = 16;
+
+std::string where_in(const SlabHit& hit) {
+  if (hit.offset < 0)
+    return fmt::format("{:#x} before its beginning, in its red zone", -hit.offset);
+  const bool behind = static_cast<std::uint64_t>(hit.offset) >= hit.object.object_size;
+  return fmt::format("+{:#x}{}", hit.offset,
+                     behind ? fmt::format(", behind its {} bytes", hit.object.object_size) : "");
+}
+
+std::string hex_bytes(const std::vector<std::byte>& bytes) {
+  std::string text;
+  for (std::size_t i = 0; i < std::min(bytes.size(), kMaxBytesShown); ++i) {
+    text += fmt::format("{}{:02x}", i == 0 ? "" : " ", std::to_integer<unsigned>(bytes[i]));
+  }
+  return bytes.size() > kMaxBytesShown ? text + " ..." : text;
+}
+
+std::string wrong_words(const WrongBytes& wrong) {
+  return fmt::format("{} bytes from {}{:#x} on: {} instead of {}", wrong.count,
+                     wrong.offset < 0 ? "-" : "+", wrong.offset < 0 ? -wrong.offset : wrong.offset,
+                     hex_bytes(wrong.found), hex_bytes(wrong.expected));
+}
+
+// The freelists do not have objects in KASAN's quarantine, nor one that a CPU is just allocating.
+void use_debug_bytes(const ObjectDebug& debug, const SlabCache& cache, SlabObject& object) {
+  if (object.allocated == false) return;
+  if (const auto freed = debug.freed_by_shadow(cache, object.address)) {
+    object.allocated = !*freed;
+    object.evidence = *freed ? "freed by KASAN's shadow, on no freelist: in quarantine"
+                             : "allocated by KASAN's shadow";
+  } else if (debug.state(cache, object.address) == ObjectState::kInactive) {
+    object.allocated = false;
+    object.evidence = "on no freelist, but its red zones are a free object's";
+  }
+}
+
+std::string state_words(const SlabObject& object) {
+  if (!object.allocated) return "state unknown";
+  return *object.allocated ? "allocated" : "free";
+}
+
+void describe_debugging(const ObjectDebug& debug, const SlabCache& cache, AddressFacts& facts) {
+  const VirtAddr object = facts.object->address;
+  const auto red = debug.state(cache, object);
+  if (red) add_detail(facts, "red zones", *red == ObjectState::kActive ? "in use" : "free");
+  auto state = red;
+  if (!state && facts.object->allocated) {
+    state = *facts.object->allocated ? ObjectState::kActive : ObjectState::kInactive;
+  }
+  if (state) {
+    for (const WrongBytes& each : debug.check(cache, object, *state)) {
+      add_detail(facts, to_string(each.kind), wrong_words(each));
+    }
+  }
+  if (const auto byte = debug.shadow() ? debug.shadow()->byte(facts.address) : std::nullopt) {
+    add_detail(facts, "KASAN's shadow", shadow_words(*byte));
+  }
+  facts.allocated_by = debug.allocated_by(cache, object);
+  facts.freed_by = debug.freed_by(cache, object);
+}
+
+}  // namespace
+
+std::optional<AddressFacts> address_in_slab(Inquiry& inquiry) {
+  if (!inquiry.region.worth_asking) return std::nullopt;
+  SlabReader slabs(inquiry.kernel, inquiry.arch,
+                   static_cast<unsigned>(inquiry.session.core().cpus().size()));
+  std::string why;
+  auto hit = slabs.find(inquiry.address, &why);
+  const auto place = slabs.slab_at(inquiry.address);
+  if (!hit || !place) {
+    if (why.empty()) return std::nullopt;
+    return known_address(inquiry, "slab", std::move(why));
+  }
+  const SlabCache& cache = place->slab.cache;
+  const ObjectDebug debug(inquiry.kernel);
+  use_debug_bytes(debug, cache, hit->object);
+  AddressFacts facts =
+      known_address(inquiry, "slab-object",
+                    fmt::format("{} object {} {} ({})", hit->object.cache, hit->object.address,
+                                where_in(*hit), state_words(hit->object)));
+  add_detail(facts, "evidence", hit->object.evidence);
+  add_detail(facts, "cache",
+             fmt::format("{} at {}, objects of {} bytes", cache.name, cache.at, cache.object_size));
+  add_detail(
+      facts, "slab",
+      fmt::format("{}, object {} of {}", place->slab.begin, hit->object.slot, place->slab.objects));
+  facts.offset = hit->offset;
+  facts.object = std::move(hit->object);
+  describe_debugging(debug, cache, facts);
+  return facts;
+}
+
+std::optional<AddressFacts> address_in_shadow(Inquiry& inquiry) {
+  const bool shadow_area = inquiry.region.words == "in KASAN's shadow memory";
+  if (!shadow_area && inquiry.region.words != "not a canonical address") return std::nullopt;
+  const auto shadow = KasanShadow::open(inquiry.kernel);
+  if (!shadow) return std::nullopt;
+  const std::uint64_t index = inquiry.address - shadow->shadow_of(VirtAddr{0});
+  if (!shadow_area) {
+    // What a check of an address of the user's half trips over: the code computes its shadow first.
+    constexpr std::uint64_t kUserHalf = std::uint64_t{1} << 57;
+    if (index >= kUserHalf >> 3) return std::nullopt;
+    return known_address(
+        inquiry, "kasan-shadow",
+        fmt::format("where KASAN's shadow of {:#x} would be: the kernel was about to access that",
+                    index << 3));
+  }
+  const VirtAddr target{index << 3};
+  AddressFacts facts =
+      known_address(inquiry, "kasan-shadow", fmt::format("KASAN's shadow of {}", target));
+  if (const auto byte = inquiry.kernel.memory().load<std::uint8_t>(inquiry.address)) {
+    facts.words += ": " + shadow_words(*byte);
+  } else {
+    facts.words += fmt::format(", {}", to_string(byte.error().why));
+  }
+  if (Whatis* whatis = inquiry.session.whatis()) {
+    add_detail(facts, "that address", whatis->ask(target).words);
+  }
+  return facts;
+}
+
+}  // namespace rig::analyzer
