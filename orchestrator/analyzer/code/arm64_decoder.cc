@@ -86,6 +86,7 @@ class Word {
   // The immediate is a run of ones, rotated, in elements of 2 to 64 bits: Arm ARM, DecodeBitMasks.
   void logical_immediate() {
     const bool sets_flags = bits(29, 2) == 3;
+    out_.sets_flags = sets_flags;
     writes(sets_flags ? reg(0) : reg_or_stack(0));
     const unsigned ones = bits(10, 6), rotate = bits(16, 6);
     // Of what is kept when pointers are cut to their upper bits: 64-bit elements.
@@ -108,10 +109,12 @@ class Word {
 
   void add_immediate() {
     const bool sets_flags = bits(29, 1) != 0;
+    out_.sets_flags = sets_flags;
     const std::int64_t by = std::int64_t{bits(10, 12)} << (bits(22, 1) ? 12 : 0);
     AddressForm form;
     form.base = reg_or_stack(5);
     form.displacement = bits(30, 1) ? -by : by;
+    if (sets_flags) out_.from = reg(5);
     sum(sets_flags ? reg(0) : reg_or_stack(0), form);
   }
 
@@ -349,12 +352,16 @@ class Word {
     if (is(0x1f20'0000, 0x0b00'0000)) return add_shifted();
     if (is(0x1f20'0000, 0x0b20'0000)) return add_extended();
     if (is(0x7fe0'0c00, 0x1a80'0000)) return select();
-    if (is(0x1fe0'0000, 0x1a40'0000)) return;  // ccmp, ccmn: flags only
+    if (is(0x1fe0'0000, 0x1a40'0000)) {  // ccmp, ccmn: flags only
+      out_.sets_flags = true;
+      return;
+    }
     writes(reg(0));
   }
 
   void logical() {
     writes(reg(0));
+    out_.sets_flags = bits(29, 2) == 3;
     const bool moves = is(0x7fe0'ffe0, 0x2a00'03e0);
     if (!moves) return;
     out_.from = reg(16);
@@ -367,6 +374,7 @@ class Word {
     form.base = reg(5);
     form.index = reg(16);
     form.scale = std::uint64_t{1} << bits(10, 6);
+    out_.sets_flags = bits(29, 1) != 0;
     const bool subtracts = bits(30, 1) != 0, left = bits(22, 2) == 0;
     if (subtracts || !left) return writes(reg(0));
     sum(reg(0), form);
@@ -376,6 +384,7 @@ class Word {
     const unsigned option = bits(13, 3);
     constexpr std::uint8_t kBytes[] = {1, 2, 4, 8};
     const bool sets_flags = bits(29, 1) != 0;
+    out_.sets_flags = sets_flags;
     const Register to = sets_flags ? reg(0) : reg_or_stack(0);
     if (bits(30, 1) != 0) return writes(to);
     AddressForm form;

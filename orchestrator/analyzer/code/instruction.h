@@ -74,7 +74,7 @@ struct Operation {
   bool is_signed = false;              // what was taken over is extended by its sign
   std::uint8_t to_bytes = 8;           // where a signed value ends; the rest of the register is 0
   bool accesses = false;               // goes to `memory`
-  bool sets_flags = false;             // x86 only
+  bool sets_flags = false;             // that branches look at
   AddressForm memory;                  // of kSum: what is added up
   std::optional<AddressForm> memory2;  // of string instructions: where they read
   Register moved_base = kNoRegister;   // arm64: the base that it changes too ...

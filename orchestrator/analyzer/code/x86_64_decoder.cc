@@ -331,6 +331,7 @@ class X86Decoder final : public Decoder {
   void compare() {
     out_.writes = 0;
     if (!is_reg(0) || reg(0) == kNoRegister) return;
+    out_.from = reg(0);
     const std::uint64_t all =
         size(0) == 8 ? ~std::uint64_t{0} : (std::uint64_t{1} << size(0) * 8) - 1;
     const std::string_view name = cs_reg_name(handle_, operand(0).reg);

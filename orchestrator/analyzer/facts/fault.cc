@@ -218,8 +218,9 @@ class Follower {
     const Register reg = called_through(machine_, call);
     if (reg != kNoRegister) {
       set_register(reg);
-      const Followed found = trace_.follow(*caller_, caller_->index(), caller_->known(),
-                                           Location::of(reg), facts_.value);
+      Followed found = trace_.follow(*caller_, caller_->index(), caller_->known(),
+                                     Location::of(reg), facts_.value);
+      found.steps.insert(found.steps.begin(), step_of_call(call));
       return take(found);
     }
     if (call.accesses) {
@@ -228,6 +229,16 @@ class Follower {
       if (trail.end == Trail::End::kConfirmed) take_source(trail);
     }
     finish_words();
+  }
+
+  FaultStep step_of_call(const Operation& call) {
+    FaultStep step;
+    step.at = trace_.location(call.at);
+    step.instruction = facts_.instruction;
+    step.reg = facts_.reg;
+    step.value = facts_.value;
+    step.words = fmt::format("{} called what {} held", caller_->function().name(), facts_.reg);
+    return step;
   }
 
   void take(const Followed& found) {

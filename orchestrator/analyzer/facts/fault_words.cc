@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "analyzer/facts/fault_words.h"
 
+#include <cstdlib>
+
 namespace rig::analyzer {
 namespace {
 
-constexpr std::uint64_t kPage = 4096;
+constexpr std::int64_t kPage = 4096;
 
 // Values that the kernel itself puts where nobody may go. include/linux/poison.h, with
 // CONFIG_ILLEGAL_POINTER_VALUE of 0xdead000000000000.
@@ -48,14 +50,15 @@ std::string what_happened(const FaultFacts& facts) {
     text += fmt::format(", the error {}", static_cast<std::int64_t>(facts.value));
   }
   if (const auto words = poison_words(facts); !words.empty()) text += fmt::format(" ({})", words);
-  const bool near = facts.offset > -static_cast<std::int64_t>(kPage) &&
-                    facts.offset < static_cast<std::int64_t>(kPage);
-  if (facts.address && near && facts.offset != 0) {
-    text += fmt::format(", and {:#x} is the offset of {} behind it", facts.offset,
-                        facts.member.empty() ? "what was wanted" : facts.member);
-  } else if (!facts.member.empty()) {
-    text += fmt::format(" where {} was wanted", facts.member);
+  if (facts.access.empty() || !facts.address) return text;
+  const bool near = facts.offset > -kPage && facts.offset < kPage;
+  const bool says = near && (facts.offset != 0 || !facts.member.empty());
+  if (says) text += fmt::format(", {}", facts.access);
+  if (near && facts.offset != 0) {
+    text +=
+        fmt::format(" {:#x} {} it", std::abs(facts.offset), facts.offset > 0 ? "behind" : "before");
   }
+  if (!facts.member.empty()) text += fmt::format(" ({})", facts.member);
   return text;
 }
 

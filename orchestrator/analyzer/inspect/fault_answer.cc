@@ -85,7 +85,10 @@ std::string text_of(Session& session, const Kernel& kernel, const FaultFacts& fa
   }
   if (!facts.reg.empty()) out += fmt::format("register   {} = {:#x}\n", facts.reg, facts.value);
   if (!facts.member.empty()) out += fmt::format("wanted     {}\n", printable(facts.member));
-  if (const auto code = listing(session, kernel, facts.at.address); !code.empty()) {
+  // Of a jump to nowhere: where it came from.
+  const bool nowhere = !kernel.is_code(facts.at.address) && !facts.steps.empty();
+  const VirtAddr at = nowhere ? facts.steps.front().at.address : facts.at.address;
+  if (const auto code = listing(session, kernel, at); !code.empty()) {
     out += "\nCODE\n" + code;
   }
   if (!facts.steps.empty()) out += "\nBACK FROM THE FAULT\n";

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gmock/gmock.h>
 
+#include "analyzer/facts/fault_check.h"
 #include "analyzer/facts/fault_trace.h"
+#include "analyzer/facts/fault_words.h"
 #include "fakes/code_bytes.h"
 #include "fakes/orc_kernel.h"
 
@@ -267,6 +269,37 @@ TEST_F(FaultTraceTest, KasansCheckIsSeenThrough) {
   EXPECT_EQ(checked->value, 0u);
   set("RAX", 0);
   EXPECT_FALSE(trace_->kasan_check(*here_, here_->index(), known_));
+}
+
+TEST_F(FaultTraceTest, ACheckTellsItsBranchAndWhatMemoryHolds) {
+  // cmpl $7,0x40(%rdi); jne 1f; ret; 1: ud2
+  const auto at = function("victim", {0x83, 0x7f, 0x40, 0x07, 0x75, 0x01, 0xc3, 0x0f, 0x0b});
+  kernel_.memory.put(kObject + 0x40, std::uint32_t{5});
+  set("RDI", kObject);
+  (void)follow(at + 7, "RDI");
+  ASSERT_TRUE(here_);
+  FaultFacts facts;
+  explain_check(*here_, *trace_, facts);
+  ASSERT_THAT(facts.steps, SizeIs(1));
+  EXPECT_EQ(facts.steps[0].at.address, VirtAddr{at + 4});
+  EXPECT_THAT(facts.verdict, HasSubstr("was taken, decided by cmpl $7, 0x40(%rdi), where "
+                                       "0xffff888005100040 holds 0x5"));
+}
+
+TEST_F(FaultTraceTest, TheVerdictSaysWhatWasWantedAndThatItIsNotProven) {
+  FaultFacts facts;
+  facts.access = "read";
+  facts.reg = "RBP";
+  facts.offset = 0x28;
+  facts.address = 0x28;
+  facts.member = "kmem_cache.offset";
+  EXPECT_EQ(verdict_of(facts, {}, kernel_.kernel()),
+            "RBP was NULL, read 0x28 behind it (kmem_cache.offset); where the value came from is "
+            "not proven");
+  facts.value = 0xdead'0000'0000'0100;
+  EXPECT_THAT(verdict_of(facts, {}, kernel_.kernel()), HasSubstr("LIST_POISON1"));
+  facts.value = static_cast<std::uint64_t>(-12);
+  EXPECT_THAT(verdict_of(facts, {}, kernel_.kernel()), HasSubstr("the error -12"));
 }
 
 TEST_F(FaultTraceTest, OfTwoTermsTheOneThatIsNoAddressIsSuspected) {
