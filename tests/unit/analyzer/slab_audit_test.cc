@@ -292,6 +292,28 @@ TEST_F(Audit, AKernelWithoutTypesIsNotAudited) {
   EXPECT_THAT(facts.unwalked, testing::ElementsAre(HasSubstr("carries no types")));
 }
 
+// As Debian's arm64 kernels are: only what is exported has a name.
+TEST_F(Audit, WhereTheListOfCachesHasNoNameAnyCacheLeadsToAll) {
+  constexpr std::uint64_t kTable = fake::SyntheticHeap::kVariables + 0x200;
+  heap.memory.put(kTable, std::uint64_t{0});
+  heap.memory.put(kTable + 8, heap.caches[1].at);
+  std::string text = fake::SyntheticHeap::info_text();
+  text.replace(text.find("slab_caches"),
+               text.find('\n', text.find("slab_caches")) - text.find("slab_caches"),
+               fmt::format("kmalloc_caches)={:x}", kTable));
+  const Vmcoreinfo info(text);
+  const Kernel kernel(heap.memory, info, {}, fake::SyntheticHeap::types());
+  SlabReader reader(kernel, architecture(Arch::kX86_64), 2);
+  std::string why;
+  EXPECT_THAT(reader.caches().all(why), testing::UnorderedElementsAre(VirtAddr{heap.caches[0].at},
+                                                                      VirtAddr{heap.caches[1].at}));
+  EXPECT_EQ(why, "");
+  // A second link that lies in no cache breaks the list.
+  heap.memory.put(heap.caches[0].at + 112, kTable);
+  EXPECT_THAT(reader.caches().all(why), SizeIs(testing::Le(2u)));
+  EXPECT_THAT(why, HasSubstr("is no kmem_cache"));
+}
+
 TEST_F(Audit, TheNumberOfCorruptionsIsBounded) {
   for (int i = 0; i < 1200; ++i) heap.counts(heap.slab(0), 3, false);
   const SlabFacts facts = heap.audit();
