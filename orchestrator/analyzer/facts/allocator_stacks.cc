@@ -77,6 +77,14 @@ void add_stacks(const VirtMemory& memory, const Backtrace& trace,
   }
 }
 
+// arm64: a function that was interrupted before its frame was there, or calls nothing, is on no
+// stack, but its caller is where the link register leads.
+bool returns_to_allocator(const Kernel& kernel, const CpuState& state) {
+  const auto link = register_value(state.registers, "x30");
+  const auto at = link && !state.user_mode ? kernel.code(VirtAddr{*link}) : std::nullopt;
+  return at && is_allocator(at->function);
+}
+
 }  // namespace
 
 bool is_in_allocator(const Backtrace& trace) {
@@ -96,7 +104,12 @@ std::vector<AllocatorWork> find_allocator_work(Session& session) {
   if (!kernel) return all;
   for (const CpuSnapshot& cpu : session.cpus()) {
     const Backtrace trace = session.backtrace(cpu);
-    if (!is_in_allocator(trace)) continue;
+    const bool reporting = std::ranges::any_of(trace.frames, [](const BacktraceFrame& frame) {
+      return oops::find_reporting_function(frame.at.function) != nullptr;
+    });
+    if (!is_in_allocator(trace) && (reporting || !returns_to_allocator(**kernel, cpu.state))) {
+      continue;
+    }
     AllocatorWork work{fmt::format("CPU {}", cpu.number), {}};
     add_registers(cpu.state.registers, work);
     for (const BacktraceFrame& frame : trace.frames) add_registers(frame.registers, work);
