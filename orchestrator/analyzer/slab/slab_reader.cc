@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "analyzer/arch/kernel_config.h"
+#include "analyzer/slab/object_debug.h"
 
 namespace rig::analyzer {
 namespace {
@@ -15,6 +16,21 @@ std::string join_cpus(const std::vector<unsigned>& cpus) {
   std::string text;
   for (const unsigned cpu : cpus) text += fmt::format("{}{}", text.empty() ? "" : ", ", cpu);
   return text;
+}
+
+// The freelists do not have objects in KASAN's quarantine, nor one that a CPU is just allocating.
+void use_debug_bytes(const Kernel& kernel, const SlabCache& cache, SlabObject& object) {
+  if (object.allocated == false) return;
+  if (cache.red_left == 0 && !has_generic_kasan(kernel)) return;
+  const ObjectDebug debug(kernel);
+  if (const auto freed = debug.freed_by_shadow(cache, object.address)) {
+    object.allocated = !*freed;
+    object.evidence = *freed ? "on no freelist, but freed by KASAN's shadow: in quarantine"
+                             : "allocated by KASAN's shadow";
+  } else if (debug.state(cache, object.address) == ObjectState::kInactive) {
+    object.allocated = false;
+    object.evidence = "on no freelist, but its red zones are a free object's";
+  }
 }
 
 }  // namespace
@@ -158,6 +174,7 @@ std::optional<SlabHit> SlabReader::find(VirtAddr address, std::string* why) {
   hit.object.content = kernel_.memory().read_up_to(hit.object.address,
                                                    std::min(hit.object.object_size, kMaxContent));
   establish_state(slab, static_cast<std::uint32_t>(slot), hit.object);
+  use_debug_bytes(kernel_, slab.cache, hit.object);
   return hit;
 }
 
