@@ -162,7 +162,11 @@ class Follower {
         return form;
       }
     }
-    return nullptr;
+    // What the log says may be hashed (%p): then it is where nothing is mapped.
+    const auto at = here.address(here.index(), known_, each.memory);
+    if (!at || kernel_.memory().translate(*at)) return nullptr;
+    facts_.address = accessed_ = raw(*at);
+    return &each.memory;
   }
   // FAR and PC do not keep what lies above the address, where tags may be.
   std::uint64_t without_tag(std::uint64_t address) const {
@@ -172,7 +176,8 @@ class Follower {
   void accessed(Activation& here, const AddressForm& form, const Operation& each) {
     const Register reg = trace_.suspect(form, known_.get(form.base), known_.get(form.index));
     if (reg == kNoRegister) {
-      facts_.verdict = fmt::format("{} goes to a fixed address", facts_.instruction);
+      facts_.verdict =
+          fmt::format("{}: the code itself names the address {:#x}", facts_.instruction, accessed_);
       return;
     }
     set_register(reg);

@@ -160,21 +160,26 @@ void FaultTrace::explore_entry(const Point& point, const Definition& by, Value v
   explore({*outer, outer->index(), outer->known(), point.where}, value, trail, depth - 1);
 }
 
+// A word of the stack: which register was put there?
+void FaultTrace::explore_slot(const Point& point, const Definition& by, Value value, Trail trail,
+                              unsigned depth) {
+  const Operation& each = point.in.function()[by.at];
+  const auto at = stored_at(each, by.after, machine_.set);
+  if (!at || each.from == kNoRegister) return finish(std::move(trail), End::kUnknown);
+  const bool second = *at + each.bytes == raw(point.where.slot);
+  if (*at != raw(point.where.slot) && !second) return finish(std::move(trail), End::kUnknown);
+  const Register from = second ? each.from2 : each.from;
+  trail.steps.back().words = fmt::format("{} was kept on the stack", machine_.set.name(from));
+  go_on(point.in, by, Location::of(from), value, trail, depth);
+}
+
 void FaultTrace::explore_operation(const Point& point, const Definition& by, Value value,
                                    Trail trail, unsigned depth) {
   const Operation& each = point.in.function()[by.at];
   const Register reg = point.where.reg;
   trail.steps.push_back(step(point, by, value));
   FaultStep& here = trail.steps.back();
-  if (reg == kNoRegister) {
-    const auto at = stored_at(each, by.after, machine_.set);
-    if (!at || each.from == kNoRegister) return finish(std::move(trail), End::kUnknown);
-    const bool second = *at + each.bytes == raw(point.where.slot);
-    if (*at != raw(point.where.slot) && !second) return finish(std::move(trail), End::kUnknown);
-    here.words =
-        fmt::format("{} was kept on the stack", machine_.set.name(second ? each.from2 : each.from));
-    return go_on(point.in, by, Location::of(second ? each.from2 : each.from), value, trail, depth);
-  }
+  if (reg == kNoRegister) return explore_slot(point, by, value, std::move(trail), depth);
   switch (each.kind) {
     case Kind::kLoad:
       if (reg == each.moved_base) break;

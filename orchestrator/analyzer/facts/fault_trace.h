@@ -87,6 +87,8 @@ class FaultTrace {
                      unsigned depth);
   void explore_operation(const Point& point, const Definition& by, Value value, Trail trail,
                          unsigned depth);
+  void explore_slot(const Point& point, const Definition& by, Value value, Trail trail,
+                    unsigned depth);
   void explore_load(const Point& point, const Definition& by, std::uint64_t behind, Value value,
                     Trail trail, unsigned depth);
   void explore_sum(const Point& point, const Definition& by, Value value, Trail trail,
