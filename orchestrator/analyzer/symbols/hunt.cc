@@ -30,11 +30,13 @@ struct Way {
   std::uint64_t before_member = 0;  // where the struct of that member is in it
   bool only_one = false;            // the function may refer to nothing else
   bool accessed = false;            // not only computed
+  std::uint64_t nearby = 0;         // bytes behind what it refers to: -fsection-anchors
 };
 
 constexpr Way kWays[] = {
     {"modules", "find_module_all", is_module_list},
     {"slab_caches", "slab_start", is_slab_cache_list},
+    {"btf_modules", "btf_try_get_module", is_module_types_list, {}, 0, false, false, 256},
     {"panic_cpu", "nmi_panic", is_panic_cpu, {}, 0, true, true},
     {"tainted_mask", "get_taint", is_tainted_mask, {}, 0, true},
     {"saved_command_line", "cmdline_proc_show", is_text_pointer, {}, 0, true},
@@ -221,10 +223,12 @@ std::optional<VirtAddr> Hunt::through_code(std::string_view name, const Kallsyms
   const Context context{*memory_, symbols, *types_, *this};
   std::optional<VirtAddr> found;
   for (const VirtAddr each : candidates) {
-    const VirtAddr at{raw(each) - distance};
-    if (!way->proof(context, at)) continue;
-    if (found) return std::nullopt;
-    found = at;
+    for (std::uint64_t behind = 0; behind <= way->nearby; behind += sizeof(std::uint64_t)) {
+      const VirtAddr at{raw(each) - distance + behind};
+      if (found == at || !way->proof(context, at)) continue;
+      if (found) return std::nullopt;
+      found = at;
+    }
   }
   if (found) {
     provenance_.push_back(fmt::format("{}: {}() refers to it", name, way->function));

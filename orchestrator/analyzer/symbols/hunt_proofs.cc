@@ -10,6 +10,7 @@ namespace {
 constexpr unsigned kMaxModules = 4096;
 constexpr unsigned kMaxCaches = 16'384;
 constexpr unsigned kFewestCaches = 8;
+constexpr std::uint16_t kBtfMagic = 0xeb9f;
 constexpr std::uint64_t kMaxTaint = 1 << 20;  // TAINT_FLAGS_COUNT is 19 (6.1)
 constexpr std::uint64_t kMaxText = 4096;
 constexpr unsigned kMaxSwapAreas = 22;  // the least that MAX_SWAPFILES is
@@ -71,6 +72,22 @@ bool is_slab_cache_list(const Hunt::Context& context, VirtAddr at) {
            return text && bytes && *bytes > 0 && *bytes <= kMaxCacheSize &&
                   is_printable(context.memory.c_string(VirtAddr{*text}, 128));
          }) >= kFewestCaches;
+}
+
+bool is_module_types_list(const Hunt::Context& context, VirtAddr at) {
+  const auto link = context.types.member("btf_module.list");
+  const auto owner = context.types.member("btf_module.module");
+  const auto types = context.types.member("btf_module.btf");
+  const auto data = context.types.member("btf.data");
+  const auto self = context.types.member("module.mkobj.mod");
+  if (!link || !owner || !types || !data || !self) return false;
+  return count_list(context, at, link->offset, kMaxModules, [&](VirtAddr each) {
+           const auto module = word(context, each + owner->offset);
+           const auto btf = word(context, each + types->offset);
+           const auto bytes = btf ? word(context, VirtAddr{*btf} + data->offset) : std::nullopt;
+           return module && bytes && word(context, VirtAddr{*module} + self->offset) == *module &&
+                  context.memory.load<std::uint16_t>(VirtAddr{*bytes}) == kBtfMagic;
+         }) > 0;
 }
 
 bool is_panic_cpu(const Hunt::Context& context, VirtAddr at) {

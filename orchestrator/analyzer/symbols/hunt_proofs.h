@@ -11,6 +11,9 @@ namespace rig::analyzer {
 bool is_module_list(const Hunt::Context& context, VirtAddr at);
 // `slab_caches`: a closed list of struct kmem_cache with names and sizes.
 bool is_slab_cache_list(const Hunt::Context& context, VirtAddr at);
+// `btf_modules`: a closed list of struct btf_module, each with a struct module and types of its
+// own.
+bool is_module_types_list(const Hunt::Context& context, VirtAddr at);
 // `panic_cpu`: -1 or the number of a CPU.
 bool is_panic_cpu(const Hunt::Context& context, VirtAddr at);
 // `tainted_mask`: some of the bits that there are.

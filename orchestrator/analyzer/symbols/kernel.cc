@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "analyzer/symbols/module_btf.h"
+
 namespace rig::analyzer {
 namespace {
 
@@ -95,18 +97,22 @@ Kernel Kernel::read(const VirtMemory& memory, const Vmcoreinfo& info,
                 std::move(hunt));
 }
 
-// Since 36e68442d1af (v5.11) struct module has them.
+// Since 36e68442d1af (v5.11) modules have them. Loading ends with module.btf_data being NULL again.
 const Btf* Kernel::types_of(const Module& module) const {
   const auto [slot, fresh] = module_types_.try_emplace(module.at);
   std::optional<Btf>& types = slot->second;
-  const auto data = fresh && types_ ? field(module.at, "module.btf_data") : std::nullopt;
-  const auto size = field(module.at, "module.btf_data_size");
-  if (data && size && *data != 0 && *size <= kMaxModuleTypes) {
-    std::vector<std::byte> bytes(*size);
-    if (memory_->read(VirtAddr{*data}, bytes)) {
-      if (auto parsed = Btf::parse_split(std::move(bytes), *types_)) types = *std::move(parsed);
-    }
+  if (!fresh || !types_) return types ? &*types : nullptr;
+  ModuleBtf found;  // of no size: none
+  if (const auto list = symbol("btf_modules")) {
+    found = find_module_btf(*memory_, *types_, *list, module.at).value_or(found);
   }
+  if (const auto data = field(module.at, "module.btf_data").value_or(0); data != 0) {
+    found = {VirtAddr{data}, field(module.at, "module.btf_data_size").value_or(0)};
+  }
+  if (found.size == 0 || found.size > kMaxModuleTypes) return nullptr;
+  std::vector<std::byte> bytes(found.size);
+  if (!memory_->read(found.data, bytes)) return nullptr;
+  if (auto parsed = Btf::parse_split(std::move(bytes), *types_)) types = *std::move(parsed);
   return types ? &*types : nullptr;
 }
 
