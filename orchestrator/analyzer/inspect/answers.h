@@ -50,5 +50,7 @@ Result<Answer> answer_sys(Session& session, Arguments arguments);
 Result<Answer> answer_task(Session& session, Arguments arguments);
 // vtop_answer.cc
 Result<Answer> answer_vtop(Session& session, Arguments arguments);
+// who_answer.cc
+Result<Answer> answer_who(Session& session, Arguments arguments);
 
 }  // namespace rig::analyzer

@@ -54,6 +54,9 @@ constexpr Question kQuestions[] = {
      answer_vtop},
     {"whatis", "TYPE | FUNCTION | PER-CPU-VARIABLE | ADDR|SYMBOL | -p PHYSICAL",
      "how it is declared, or what an address is: whose, in which state, from whom", answer_whatis},
+    {"who", "ADDR|SYMBOL ... | -n COUNT CACHE",
+     "whose a slab object is or was, by what it holds; what so many objects of a cache are",
+     answer_who},
 };
 
 Answer usage_of(const Question& question) {
