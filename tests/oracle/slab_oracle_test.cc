@@ -4,8 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
-#include <set>
 
 #include "oracle/sides.h"
 
@@ -29,6 +29,10 @@ std::map<std::string, CacheRow> cache_rows(const std::string& text) {
   for (const std::string& line : lines(text)) {
     const auto parts = words(line);
     if (parts.size() < 7 || !hex(parts[0]) || parts[0].size() != 16) continue;
+    const bool numbers = std::all_of(parts.begin() + 1, parts.begin() + 5, [](const auto& each) {
+      return each.size() < 10 && each.find_first_not_of("0123456789") == std::string::npos;
+    });
+    if (!numbers || !parts[5].ends_with('k')) continue;  // a line of another table
     rows[parts[0]] = {std::stoull(parts[1]),
                       std::stoull(parts[2]),
                       std::stoull(parts[3]),
@@ -122,7 +126,7 @@ std::vector<std::string> addresses(const std::string& core) {
       if (begin && hex(parts[1])) found.push_back(hex(*begin + 0x428));
     }
   }
-  return spread(found, 40);
+  return spread(found, 24);
 }
 
 TEST_P(SlabOracle, AddressesLieInTheObjectsThatCrashSays) {

@@ -79,8 +79,8 @@ SlabLayout SlabLayout::of(const Kernel& kernel, const Architecture& arch) {
 
 CacheLayout CacheLayout::of(const Kernel& kernel) {
   CacheLayout layout;
-  const auto cache = [&](std::string_view name) {
-    return kernel.member(fmt::format("kmem_cache.{}", name));
+  const auto cache = [&](std::string_view member) {
+    return kernel.member(fmt::format("kmem_cache.{}", member));
   };
   layout.name = cache("name");
   layout.size = cache("size");
