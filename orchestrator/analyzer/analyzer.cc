@@ -128,6 +128,8 @@ void take_kernel(Session& session, const Kernel& kernel, const Options& options,
   // The exception that was not survived, from the stack; where its registers and stack lead.
   if (const auto& exception = session.exception()) findings.exception = exception->facts;
   findings.pointers = take_pointers(session, kernel, options.stack_words);
+  findings.slab = session.slab();
+  findings.fault = session.fault();
   for (const std::string& name : options.percpu) {
     findings.percpu.push_back(percpu_values(session, name));
   }

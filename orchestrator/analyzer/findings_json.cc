@@ -4,7 +4,9 @@
 #include <boost/json.hpp>
 
 #include "analyzer/analyzer.h"
+#include "analyzer/fault_json.h"
 #include "analyzer/guest_json.h"
+#include "analyzer/slab_json.h"
 
 namespace rig::analyzer {
 namespace {
@@ -161,6 +163,8 @@ std::string to_json(const Findings& findings) {
       {"modules", list(findings.modules, module_json)},
       {"memory", memory_json(findings.memory)},
       {"pointers", list(findings.pointers, pointer)},
+      {"slab", slab_json(findings.slab)},
+      {"fault", findings.fault ? json::value(fault_json(*findings.fault)) : json::value(nullptr)},
       {"percpu", list(findings.percpu, percpu)},
       {"problems",
        list(findings.remarks, [](const std::string& text) { return json::value(utf8(text)); })},

@@ -119,7 +119,7 @@ std::vector<std::string> backtrace_of(const Findings& findings) {
     if (!at->exception.empty()) from = at;
   }
   const auto report = oops::cause(findings.reports);
-  if (from == frames.begin() && report && !report->function.empty()) {
+  if (from == frames.begin() && report && (frames.empty() || frames.front().exception.empty())) {
     from = std::find_if(frames.begin(), frames.end(), [&](const auto& each) {
       return plain_function(each.at.function) == plain_function(report->function);
     });

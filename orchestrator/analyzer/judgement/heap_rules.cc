@@ -9,6 +9,7 @@ namespace rig::analyzer {
 namespace {
 
 constexpr std::size_t kMaxFindings = 16;  // of the heap: the rest is counted
+constexpr std::size_t kMaxOthers = 4;     // objects named beside the first
 
 // What a kind of corruption means. One row for each that has a meaning of its own.
 struct Meaning {
@@ -44,9 +45,9 @@ std::string wrong_bytes(const SlabCorruption& corruption) {
   auto text =
       fmt::format("{} byte{} at {} {} {}", corruption.found.size(),
                   corruption.found.size() == 1 ? "" : "s", offset_words(corruption.offset),
-                  corruption.found.size() == 1 ? "is" : "are", byte_words(corruption.found));
+                  corruption.found.size() == 1 ? "is" : "are", some_bytes(corruption.found));
   if (!corruption.expected.empty())
-    text += " where " + byte_words(corruption.expected) + " belongs";
+    text += " where " + some_bytes(corruption.expected) + " belongs";
   return text;
 }
 
@@ -62,23 +63,64 @@ Finding describe(const SlabCorruption& corruption) {
   }
   add(wrong_bytes(corruption));
   if (corruption.pointer) add(fmt::format("the pointer reads {}", *corruption.pointer));
-  if (!corruption.where.empty()) add("seen on the way: " + corruption.where);
-  if (const auto who = track_words(corruption.alloc); !who.empty()) add("allocated by " + who);
-  if (const auto who = track_words(corruption.free); !who.empty()) add("freed by " + who);
+  // Of a free object who freed it comes first: he, or who kept a pointer to it, wrote there.
+  const auto add_track = [&](std::string_view what, const std::optional<ObjectTrack>& track) {
+    if (const auto who = track_words(track); !who.empty()) add(fmt::format("{} by {}", what, who));
+  };
+  const bool free_first = corruption.allocated == false;
+  if (free_first) add_track("freed", corruption.free);
+  add_track("allocated", corruption.alloc);
+  if (!free_first) add_track("freed", corruption.free);
+  if (!corruption.where.empty()) add("seen: " + corruption.where);
   return finding;
+}
+
+// The same thing done to several objects: the same bytes at the same place, by the same hand.
+bool same_hand(const SlabCorruption& a, const SlabCorruption& b) {
+  return a.kind == b.kind && a.cache == b.cache && a.offset == b.offset && a.found == b.found &&
+         !a.found.empty() && !a.pointer && culprit(a.free) == culprit(b.free) &&
+         culprit(a.alloc) == culprit(b.alloc);
+}
+
+// What is the same as an earlier one only adds its object to that one's finding.
+struct Group {
+  const SlabCorruption* first = nullptr;
+  std::vector<VirtAddr> others;
+};
+
+std::vector<Group> group(const std::vector<SlabCorruption>& corruptions) {
+  std::vector<Group> groups;
+  for (const SlabCorruption& each : corruptions) {
+    const auto known = std::find_if(groups.begin(), groups.end(),
+                                    [&](const Group& one) { return same_hand(*one.first, each); });
+    if (known == groups.end()) {
+      groups.push_back({&each, {}});
+    } else if (each.object) {
+      known->others.push_back(*each.object);
+    }
+  }
+  std::stable_sort(groups.begin(), groups.end(), [](const Group& a, const Group& b) {
+    return meaning(a.first->kind).rank < meaning(b.first->kind).rank;
+  });
+  return groups;
+}
+
+std::string others_words(const std::vector<VirtAddr>& others) {
+  std::string text =
+      fmt::format("the same in {} more object{}:", others.size(), others.size() == 1 ? "" : "s");
+  for (std::size_t i = 0; i < std::min(others.size(), kMaxOthers); ++i)
+    text += fmt::format(" {}", others[i]);
+  return others.size() > kMaxOthers ? text + " ..." : text;
 }
 
 }  // namespace
 
 void look_at_heap(const Findings& facts, std::vector<Finding>& found) {
-  std::vector<const SlabCorruption*> corruptions;
-  for (const SlabCorruption& each : facts.slab.corruptions) corruptions.push_back(&each);
-  std::stable_sort(corruptions.begin(), corruptions.end(), [](const auto* a, const auto* b) {
-    return meaning(a->kind).rank < meaning(b->kind).rank;
-  });
-  const std::size_t shown = std::min(corruptions.size(), kMaxFindings);
+  const std::vector<Group> groups = group(facts.slab.corruptions);
+  const std::size_t shown = std::min(groups.size(), kMaxFindings);
   for (std::size_t i = 0; i < shown; ++i) {
-    Finding finding = describe(*corruptions[i]);
+    Finding finding = describe(*groups[i].first);
+    if (!groups[i].others.empty()) finding.evidence.push_back(others_words(groups[i].others));
     // What is wrong with an object that was freed twice follows from that.
     Finding* same = finding.object ? about(found, finding.cache, *finding.object) : nullptr;
     if (same != nullptr) {
@@ -87,9 +129,9 @@ void look_at_heap(const Findings& facts, std::vector<Finding>& found) {
       found.push_back(std::move(finding));
     }
   }
-  if (corruptions.size() > shown) {
+  if (groups.size() > shown) {
     found.back().evidence.push_back(
-        fmt::format("and {} more corruptions: `audit` lists them", corruptions.size() - shown));
+        fmt::format("and {} more corruptions: `audit` lists them", groups.size() - shown));
   }
 }
 

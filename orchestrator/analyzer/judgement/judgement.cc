@@ -7,6 +7,7 @@
 #include <array>
 
 #include "analyzer/judgement/rules.h"
+#include "oops/reporting_functions.h"
 
 namespace rig::analyzer {
 namespace {
@@ -35,6 +36,13 @@ std::string what_happened(const Findings& facts) {
     return sentence(text);
   }
   if (facts.panic) return sentence(fmt::format("The kernel panicked: {}", *facts.panic));
+  for (const CpuFacts& cpu : facts.cpus) {
+    if (!cpu.at || cpu.at->offset != 0) continue;
+    const auto* function = oops::find_reporting_function(cpu.at->function);
+    if (function == nullptr) continue;
+    return sentence(fmt::format("The guest was stopped when CPU {} came to {}: {}", cpu.index,
+                                function->name, function->when));
+  }
   return {};
 }
 

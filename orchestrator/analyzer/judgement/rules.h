@@ -44,10 +44,10 @@ std::string function_words(const CodeLocation& at);
 // "lc_complete [late_completion], on CPU 1, by pid 42, 0.3 s before the end"; empty without a
 // track.
 std::string track_words(const std::optional<ObjectTrack>& track);
-// The first function of the track that is not the allocator's own.
+// The function that had it allocated or freed: not the allocator's own. Empty: not known.
 std::string culprit(const std::optional<ObjectTrack>& track);
 // "06 01 00 00", at most some bytes
-std::string byte_words(const std::vector<std::byte>& bytes);
+std::string some_bytes(const std::vector<std::byte>& bytes);
 // "+0x2c8", "-0x8"
 std::string offset_words(std::int64_t offset);
 // "kmalloc-1k object 0xffff... +0x2c8"

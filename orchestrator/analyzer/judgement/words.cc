@@ -34,10 +34,12 @@ std::string function_words(const CodeLocation& at) {
 
 std::string culprit(const std::optional<ObjectTrack>& track) {
   if (!track) return {};
+  // A call in tail position leaves no frame of its own: the caller that was noted comes first.
+  if (track->caller && !allocates(track->caller->function)) return function_words(*track->caller);
   for (const CodeLocation& at : track->stack) {
     if (!at.function.empty() && !allocates(at.function)) return function_words(at);
   }
-  return track->caller ? function_words(*track->caller) : std::string();
+  return {};
 }
 
 std::string track_words(const std::optional<ObjectTrack>& track) {
@@ -49,7 +51,7 @@ std::string track_words(const std::optional<ObjectTrack>& track) {
   return text;
 }
 
-std::string byte_words(const std::vector<std::byte>& bytes) {
+std::string some_bytes(const std::vector<std::byte>& bytes) {
   std::string text;
   for (std::size_t i = 0; i < std::min(bytes.size(), kMaxBytes); ++i) {
     text += fmt::format("{}{:02x}", i == 0 ? "" : " ", std::to_integer<unsigned>(bytes[i]));

@@ -92,6 +92,33 @@ TEST(Judgement, OneObjectIsOneFinding) {
   EXPECT_THAT(judgement.findings[0].evidence, Contains("bad pointer"));
 }
 
+TEST(Judgement, TheSameDoneToSeveralObjectsIsOneFinding) {
+  Findings facts;
+  for (unsigned i = 0; i < 6; ++i) {
+    auto each = corruption(CorruptionKind::kPoisonOverwritten, "poison");
+    each.object = kObject + 1024 * i;
+    each.found = {std::byte{6}, std::byte{1}};
+    each.free = freed_by_driver();
+    facts.slab.corruptions.push_back(each);
+  }
+  facts.slab.corruptions.back().found[0] = std::byte{7};
+  const Judgement judgement = judge(facts);
+  ASSERT_EQ(judgement.findings.size(), 2u) << "other bytes are another matter";
+  EXPECT_THAT(judgement.findings[0].evidence,
+              Contains(HasSubstr("the same in 4 more objects: 0x")));
+}
+
+TEST(Judgement, NamesWhoCalledTheAllocatorEvenFromATailCall) {
+  Findings facts;
+  auto each = corruption(CorruptionKind::kPoisonOverwritten, "poison");
+  each.free.emplace();
+  each.free->caller = CodeLocation{VirtAddr{2}, "lc_complete", 0, "late_completion"};
+  each.free->stack = {{VirtAddr{1}, "process_one_work", 0, ""}};
+  facts.slab.corruptions = {each};
+  EXPECT_THAT(judge(facts).findings.at(0).evidence,
+              Contains("freed by lc_complete [late_completion]"));
+}
+
 TEST(Judgement, ManyCorruptionsAreCountedNotListed) {
   Findings facts;
   for (unsigned i = 0; i < 100; ++i) {
