@@ -62,7 +62,7 @@ class Examination {
     const auto steps = instructions();
     EXPECT_GT(steps.size(), 500u) << "which instructions are the allocator's?";
     // Many are of cases that do not happen.
-    for (unsigned i = 0; i < 8 * system_.steps && reached_ < system_.steps; ++i) {
+    for (unsigned i = 0; i < 20 * system_.steps && reached_ < system_.steps; ++i) {
       const VirtAddr address = steps[random_() % steps.size()];
       RIG_ASSIGN(const bool hit, guest.run_to(address, std::chrono::milliseconds(700)));
       if (!hit) continue;
