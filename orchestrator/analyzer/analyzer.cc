@@ -8,6 +8,7 @@
 #include "analyzer/facts/module_facts.h"
 #include "analyzer/facts/percpu_values.h"
 #include "analyzer/facts/pointers.h"
+#include "analyzer/facts/provenance.h"
 #include "analyzer/facts/report_start.h"
 #include "analyzer/facts/system_facts.h"
 #include "analyzer/judgement/judgement.h"
@@ -145,6 +146,7 @@ Findings analyze(Session& session, const Options& options) {
   const auto kernel = session.kernel();
   if (kernel) {
     take_kernel(session, **kernel, options, findings);
+    findings.provenance = former_owners(session);
   } else {
     session.remark(kernel.error().message());
     take_bare_cpus(session.core(), session.arch(), findings);
