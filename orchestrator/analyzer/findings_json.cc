@@ -6,6 +6,7 @@
 #include "analyzer/analyzer.h"
 #include "analyzer/fault_json.h"
 #include "analyzer/guest_json.h"
+#include "analyzer/provenance_json.h"
 #include "analyzer/slab_json.h"
 
 namespace rig::analyzer {
@@ -165,6 +166,7 @@ std::string to_json(const Findings& findings) {
       {"pointers", list(findings.pointers, pointer)},
       {"slab", slab_json(findings.slab)},
       {"fault", findings.fault ? json::value(fault_json(*findings.fault)) : json::value(nullptr)},
+      {"provenance", list(findings.provenance, provenance_json)},
       {"percpu", list(findings.percpu, percpu)},
       {"problems",
        list(findings.remarks, [](const std::string& text) { return json::value(utf8(text)); })},
