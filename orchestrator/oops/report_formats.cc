@@ -71,7 +71,7 @@ std::vector<Format> make_memory_checkers() {
                 "division-overflow", "object-size-mismatch", "misaligned-access", "invalid-load",
                 "null-ptr-deref", "pointer-overflow"}},
       {.family = "slub",
-       .needles = {"BUG ", "Wrong slab cache"},
+       .needles = {"BUG "},
        .spellings =
            {{R"(BUG (?P<cache>[\w:.#-]+) \((?P<taint>[^)]*)\): (?:Left |Right )?Redzone overwritten)",
              "slub-redzone-overwritten", "SLUB: redzone overwritten in {function}",
@@ -91,9 +91,7 @@ std::vector<Format> make_memory_checkers() {
             {R"(BUG (?P<cache>[\w:.#-]+) \((?P<taint>[^)]*)\): (?:Wrong (?:number of objects|object count)|objects \d+ > max|inuse \d+ > max|Not a valid slab page|page slab pointer corrupt))",
              "slub-slab-corrupt", "SLUB: slab corrupt in {function}"},
             {R"(BUG (?P<cache>[\w:.#-]+) \((?P<taint>[^)]*)\): Objects remaining in)",
-             "slub-objects-remaining", "SLUB: objects remaining in {cache}"},
-            {R"(Wrong slab cache\. (?P<cache>\S+) but object is from (?P<what>\S+))",
-             "slub-wrong-cache", "SLUB: wrong slab cache in {function}"}}},
+             "slub-objects-remaining", "SLUB: objects remaining in {cache}"}}},
   };
 }
 
@@ -215,6 +213,13 @@ std::vector<Format> make_bugs() {
              "fortify", "kernel BUG in {function}"},
             {R"(detected field-spanning (?P<access>read|write) \(size (?P<size>\d+)\))", "fortify",
              "WARNING in {function}"}}},
+      // The object's own cache, not the one that it was freed to (mm/slab.h, cache_from_obj()).
+      {.family = "slub",
+       .role = Role::kMessage,
+       .needles = {"Wrong slab cache"},
+       .spellings = {{R"(Wrong slab cache\. (?P<what>\S+) but object is from (?P<cache>\S+))",
+                      "slub-wrong-cache", "SLUB: wrong slab cache in {function}"}},
+       .skip = &warning_helpers()},
       {.family = "refcount",
        .role = Role::kMessage,
        .needles = {"refcount_t: ", "/refcount.c:"},

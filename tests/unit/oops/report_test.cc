@@ -195,6 +195,26 @@ TEST(Stack, AnotherCpusLinesAreNotMixedIn) {
   EXPECT_EQ(reports[1].first_line, 3u);
 }
 
+// Linux 6.1.192: kmem_cache_free() of an object of another cache.
+TEST(Report, FreeingToTheWrongCacheIsOneReportOfTheObjectsOwnCache) {
+  const auto reports = parse_reports(
+      "[    4.076323] ------------[ cut here ]------------\n"
+      "[    4.076336] cache_from_obj: Wrong slab cache. heap_other but object is from heap_own\n"
+      "[    4.076555] WARNING: CPU: 0 PID: 1 at mm/slab.h:665 cache_from_obj+0xa1/0x120\n"
+      "[    4.077809] RIP: 0010:cache_from_obj+0xa1/0x120\n"
+      "[    4.078253] Call Trace:\n"
+      "[    4.078673]  <TASK>\n"
+      "[    4.079056]  kmem_cache_free+0x15/0x310\n"
+      "[    4.079181]  hf_free_victim+0xa/0x10 [heap_faults]\n"
+      "[    4.079775]  </TASK>\n"
+      "[    4.079818] ---[ end trace 0000000000000000 ]---\n");
+  ASSERT_EQ(reports.size(), 1u);
+  EXPECT_EQ(reports[0].kind, "slub-wrong-cache");
+  EXPECT_EQ(reports[0].cache, "heap_own");
+  EXPECT_EQ(reports[0].function, "hf_free_victim");
+  EXPECT_EQ(reports[0].title, "SLUB: wrong slab cache in hf_free_victim");
+}
+
 TEST(Panic, ThatFollowsFromAReportIsNoReportOfItsOwn) {
   const auto reports = parse_reports(
       "[    1.000000] WARNING: CPU: 0 PID: 1 at a.c:1 f+0x1/0x2\n"
