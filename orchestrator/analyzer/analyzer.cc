@@ -131,6 +131,7 @@ void take_kernel(Session& session, const Kernel& kernel, const Options& options,
   findings.pointers = take_pointers(session, kernel, options.stack_words);
   findings.slab = session.slab();
   findings.fault = session.fault();
+  findings.provenance = former_owners(session);
   for (const std::string& name : options.percpu) {
     findings.percpu.push_back(percpu_values(session, name));
   }
@@ -146,7 +147,6 @@ Findings analyze(Session& session, const Options& options) {
   const auto kernel = session.kernel();
   if (kernel) {
     take_kernel(session, **kernel, options, findings);
-    findings.provenance = former_owners(session);
   } else {
     session.remark(kernel.error().message());
     take_bare_cpus(session.core(), session.arch(), findings);

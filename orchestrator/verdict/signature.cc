@@ -19,7 +19,7 @@ using scenario::Expectation;
 
 constexpr std::uint64_t kSmall = 64 << 10;  // an address below is an offset, not a place
 constexpr std::size_t kMaxCorruptions = 3;
-constexpr std::size_t kMaxFrames = 4;
+constexpr std::size_t kMaxFrames = 3;
 constexpr std::size_t kMaxBytes = 16;
 
 std::optional<std::string> unless_empty(std::string text) {
@@ -153,7 +153,10 @@ Expectation signature_of(const Findings& findings) {
   if (const auto report = oops::cause(findings.reports)) expectation.report = report_of(*report);
   expectation.corruptions = corruptions_of(findings);
   expectation.object = object_of(findings);
-  if (expectation.report) expectation.backtrace = backtrace_of(findings);
+  // The same bug may strike on several ways through the kernel: only where memory shows nothing
+  // does the way tell.
+  const bool memory_tells = expectation.object || !expectation.corruptions.empty();
+  if (expectation.report && !memory_tells) expectation.backtrace = backtrace_of(findings);
   expectation.percpu = context_of(findings);
   return expectation;
 }
