@@ -125,9 +125,10 @@ void FaultTrace::finish(Trail trail, End end) {
 }
 
 void FaultTrace::explore(const Point& point, Value value, const Trail& so_far, unsigned depth) {
-  if (depth == 0 || (point.where.reg == kNoRegister && raw(point.where.slot) == 0)) {
-    return finish(so_far, End::kUnknown);
-  }
+  // How large the stack's frames are tells nothing.
+  const bool is_stack = point.where.reg == machine_.set.stack;
+  const bool nowhere = point.where.reg == kNoRegister && raw(point.where.slot) == 0;
+  if (depth == 0 || nowhere || is_stack) return finish(so_far, End::kUnknown);
   const Reaching found = point.in.reaching(point.at, point.known, point.where);
   all_ &= found.complete;
   for (const Definition& each : found.all) {
