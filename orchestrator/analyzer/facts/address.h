@@ -32,6 +32,8 @@ using AddressFamily = std::optional<AddressFacts> (*)(Inquiry&);
 // address_number.cc: what is no address at all.
 std::optional<AddressFacts> address_as_number(Inquiry& inquiry);
 std::optional<AddressFacts> address_as_poison(Inquiry& inquiry);
+// "LIST_POISON1: …", "the pattern 0x6b6b6b6b6b6b6b6b + 0x60: POISON_FREE: …"
+std::optional<std::string> poison_words(std::uint64_t value);
 std::optional<AddressFacts> address_as_canary(Inquiry& inquiry);
 // address_user.cc
 std::optional<AddressFacts> address_of_user(Inquiry& inquiry);

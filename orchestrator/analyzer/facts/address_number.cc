@@ -69,36 +69,32 @@ std::optional<AddressFacts> address_as_number(Inquiry& inquiry) {
            : fmt::format("the error {} as a pointer", -static_cast<int>(number)));
 }
 
-std::optional<AddressFacts> address_as_poison(Inquiry& inquiry) {
-  const std::uint64_t value = raw(inquiry.address);
+std::optional<std::string> poison_words(std::uint64_t value) {
   const Marker* marker = nullptr;
   for (const Marker& each : kMarkers) {
     if (value >= each.value && value - each.value < 0x100) marker = &each;
   }
-  if (marker) {
-    return known_address(inquiry, "poison",
-                         fmt::format("{}{}", marker->words, plus(value - marker->value)));
-  }
+  if (marker) return fmt::format("{}{}", marker->words, plus(value - marker->value));
   for (const Pattern& each : kPatterns) {
     const std::uint64_t full = each.byte * 0x0101'0101'0101'0101ull;
     if (value - full < kNear) {
-      return known_address(
-          inquiry, "poison",
-          fmt::format("the pattern {:#x}{}: {}", full, plus(value - full), each.words));
+      return fmt::format("the pattern {:#x}{}: {}", full, plus(value - full), each.words);
     }
     if (full - value < kNear) {
-      return known_address(
-          inquiry, "poison",
-          fmt::format("the pattern {:#x} - {:#x}: {}", full, full - value, each.words));
+      return fmt::format("the pattern {:#x} - {:#x}: {}", full, full - value, each.words);
     }
     // Someone wrote into the lower half: what is poisoned is overwritten, too.
     if (value >> 32 == full >> 32) {
-      return known_address(
-          inquiry, "poison",
-          fmt::format("{:#x} over the pattern {:#x}: {}", value & 0xffff'ffff, full, each.words));
+      return fmt::format("{:#x} over the pattern {:#x}: {}", value & 0xffff'ffff, full, each.words);
     }
   }
   return std::nullopt;
+}
+
+std::optional<AddressFacts> address_as_poison(Inquiry& inquiry) {
+  auto words = poison_words(raw(inquiry.address));
+  if (!words) return std::nullopt;
+  return known_address(inquiry, "poison", *std::move(words));
 }
 
 // A word that a compiler's stack protector left: task_struct.stack_canary, whose lowest byte is 0.

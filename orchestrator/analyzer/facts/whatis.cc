@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "analyzer/facts/whatis.h"
 
+#include "analyzer/facts/address.h"
+
 namespace rig::analyzer {
 namespace {
 
@@ -65,7 +67,10 @@ std::string Whatis::page(VirtAddr address, const Region& region) const {
 
 What Whatis::ask(VirtAddr address) {
   const Region region = arch_.region(kernel_, paging_levels_, address);
-  if (!region.worth_asking) return {region.words, {}, false};
+  if (!region.worth_asking) {
+    if (auto words = poison_words(raw(address))) return {*std::move(words), {}, true};
+    return {region.words, {}, false};
+  }
   if (const auto code = kernel_.code(address)) return {"code " + to_string(*code), {}, true};
   if (const auto data = kernel_.data(address)) return {"data " + *data, {}, true};
   if (const auto words = per_cpu(address)) return {*words, {}, true};

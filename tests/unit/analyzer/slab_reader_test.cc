@@ -264,6 +264,7 @@ TEST_F(Heap, WhatisNamesObjectsInWords) {
             "IRQ stack of CPU 1, 0x8 below its top");
   EXPECT_EQ(whatis.ask(VirtAddr{0x106}).words, "in the NULL page");
   EXPECT_EQ(whatis.ask(VirtAddr{0xffff'0008'8fec'6500}).words, "not a canonical address");
+  EXPECT_THAT(whatis.ask(VirtAddr{0x6b6b'6b6b'6b6b'6b7b}).words, HasSubstr("+ 0x10: POISON_FREE"));
   EXPECT_THAT(whatis.ask(VirtAddr{kDirect + 0x11'0010}).words, HasSubstr("physical 0x110010"));
 }
 
