@@ -89,8 +89,10 @@ void look_at_checkers(const Findings& facts, std::vector<Finding>& found) {
   if (!report->cache.empty()) finding.summary += ", an object of " + report->cache;
   if (!report->function.empty()) finding.evidence.push_back("caught in the act: " + who(*report));
   if (report->address) finding.evidence.push_back(fmt::format("at {:#x}", *report->address));
-  // It was there before anything that the audit found in what was left.
-  found.insert(found.begin(), std::move(finding));
+  // Who was caught in the act comes before what the audit found in what was left; SLUB and the
+  // lists only notice, later, like the audit.
+  const bool in_the_act = report->kind.starts_with("kasan-") || report->kind.starts_with("kfence-");
+  found.insert(in_the_act ? found.begin() : found.end(), std::move(finding));
 }
 
 void look_at_report(const Findings& facts, std::vector<Finding>& found) {

@@ -198,6 +198,18 @@ TEST(Judgement, KasanCaughtInTheActComesFirst) {
   EXPECT_EQ(judgement.findings[0].kind, "use-after-free-write");
 }
 
+TEST(Judgement, WhatSlubOnlyNoticedComesAfterWhatTheAuditProves) {
+  Findings facts;
+  auto said = report("slub-wrong-cache", "SLUB: wrong slab cache in driver_free");
+  said.cache = "heap_other";
+  facts.reports = {said};
+  facts.slab.corruptions = {corruption(CorruptionKind::kFreedTwice, "freed twice")};
+  const Judgement judgement = judge(facts);
+  ASSERT_EQ(judgement.findings.size(), 2u);
+  EXPECT_EQ(judgement.findings[0].kind, "double-free");
+  EXPECT_EQ(judgement.findings[1].kind, "slab-damaged");
+}
+
 TEST(Judgement, SlubsReportAndTheAuditAreOneFinding) {
   Findings facts;
   auto said = report("slub-poison-overwritten", "SLUB: poison overwritten in lc_complete");
