@@ -90,6 +90,13 @@ Status copy_to(const fs::path& from, const fs::path& to) {
   return fail(Blame::kRig, "cannot copy {} to {}: {}", from.string(), to.string(), error.message());
 }
 
+// The name of the objcopy for the kernel's architecture: Debian's package binutils, or its cross
+// one.
+std::string objcopy_name(const Kernel& kernel) {
+  const bool cross = kernel.arch != host_arch();
+  return (cross ? std::string(toolchain(kernel.arch).cross) : "") + "objcopy";
+}
+
 Result<bool> has_types(const fs::path& module) {
   RIG_ASSIGN(const MappedFile elf, MappedFile::open(module));
   return has_section(elf.bytes(), ".BTF");
@@ -137,8 +144,11 @@ Result<std::string> add_types(const Kernel& kernel, const fs::path& module, cons
   RIG_ASSIGN(std::vector<std::string> arguments, pahole_flags(kernel, *pahole, stop));
   RIG_TRY(copy_to(module, typed));
   arguments.insert(arguments.end(), {"-J", "--btf_base", base.string(), typed.string()});
-  RIG_ASSIGN(const Completed done, run({pahole->string(), arguments, {}, {{"LC_ALL", "C"}}},
-                                       {.deadline = Deadline::after(kToolTime), .stop = stop}));
+  // pahole adds the section with llvm-objcopy unless it is told of another, as Kbuild does.
+  const Command command{
+      pahole->string(), arguments, {}, {{"LC_ALL", "C"}, {"LLVM_OBJCOPY", objcopy_name(kernel)}}};
+  RIG_ASSIGN(const Completed done,
+             run(command, {.deadline = Deadline::after(kToolTime), .stop = stop}));
   if (!done.ok()) return "pahole: " + last_line(done);
   RIG_ASSIGN(const bool made, has_types(typed));
   if (!made) return std::string("pahole made none: the module was built without -g");
@@ -148,8 +158,7 @@ Result<std::string> add_types(const Kernel& kernel, const fs::path& module, cons
 
 Result<std::string> strip_module(const Kernel& kernel, const fs::path& module,
                                  const fs::path& whole, const std::stop_token& stop) {
-  const bool cross = kernel.arch != host_arch();
-  const std::string name = (cross ? std::string(toolchain(kernel.arch).cross) : "") + "objcopy";
+  const std::string name = objcopy_name(kernel);
   const auto objcopy = find_program(name, "binutils");
   if (!objcopy) return name + " is not there";
   std::error_code error;

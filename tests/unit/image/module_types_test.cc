@@ -131,5 +131,15 @@ TEST_F(ModuleTypes, AreMadeWithTheFlagsOfTheKernelsOwnBuild) {
       << read_file(path("asked")).value_or("");
 }
 
+// Without it pahole wants LLVM's, which a machine that only has gcc does not have.
+TEST_F(ModuleTypes, AreAddedWithTheObjcopyOfTheKernelsArchitecture) {
+  write(kernel_.boot_file, make_btf(12));
+  compile("m.ko", "int it;");
+  add_program("pahole", "echo \"$LLVM_OBJCOPY\" > " + path("asked").string() + "; exit 1\n");
+  kernel_.arch = host_arch();
+  add();
+  EXPECT_EQ(read_file(path("asked")).value_or(""), "objcopy\n");
+}
+
 }  // namespace
 }  // namespace rig::image
