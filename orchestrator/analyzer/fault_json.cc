@@ -2,6 +2,7 @@
 #include "analyzer/fault_json.h"
 
 #include "analyzer/guest_json.h"
+#include "analyzer/slab_json.h"
 
 namespace rig::analyzer {
 namespace {
@@ -19,22 +20,13 @@ json::object step(const FaultStep& each) {
           {"words", utf8(each.words)}};
 }
 
-json::value object(const std::optional<SlabObject>& facts) {
-  if (!facts) return nullptr;
-  return json::object{
-      {"address", hex(facts->address)},    {"cache", utf8(facts->cache)},
-      {"object_size", facts->object_size}, {"slot", facts->slot},
-      {"slab", hex(facts->slab)},          {"allocated", or_null(facts->allocated)},
-      {"evidence", utf8(facts->evidence)}, {"content", hex(ByteView(facts->content))}};
-}
-
 json::value source(const FaultFacts& facts) {
   if (!facts.source) return nullptr;
   return json::object{{"address", hex(facts.source->value)},
                       {"member", utf8(facts.source_member)},
                       {"what", utf8(facts.source->what)},
                       {"offset", static_cast<std::int64_t>(facts.source->offset)},
-                      {"object", object(facts.source->object)}};
+                      {"object", slab_object_json(facts.source->object)}};
 }
 
 }  // namespace

@@ -105,21 +105,12 @@ json::value exception(const std::optional<ExceptionFacts>& facts) {
                       {"source", utf8(facts->source)}};
 }
 
-json::value object(const std::optional<SlabObject>& facts) {
-  if (!facts) return nullptr;
-  return json::object{
-      {"address", hex(facts->address)},    {"cache", utf8(facts->cache)},
-      {"object_size", facts->object_size}, {"slot", facts->slot},
-      {"slab", hex(facts->slab)},          {"allocated", or_null(facts->allocated)},
-      {"evidence", utf8(facts->evidence)}, {"content", hex(ByteView(facts->content))}};
-}
-
 json::object pointer(const PointerFacts& facts) {
   return {{"from", facts.from},
           {"value", hex(facts.value)},
           {"what", utf8(facts.what)},
           {"offset", static_cast<std::int64_t>(facts.offset)},
-          {"object", object(facts.object)}};
+          {"object", slab_object_json(facts.object)}};
 }
 
 json::object finding(const Finding& facts) {

@@ -20,6 +20,15 @@ std::string byte_words(ByteView bytes) {
   return text;
 }
 
+boost::json::value slab_object_json(const std::optional<SlabObject>& facts) {
+  if (!facts) return nullptr;
+  return boost::json::object{
+      {"address", hex(facts->address)},    {"cache", utf8(facts->cache)},
+      {"object_size", facts->object_size}, {"slot", facts->slot},
+      {"slab", hex(facts->slab)},          {"allocated", or_null(facts->allocated)},
+      {"evidence", utf8(facts->evidence)}, {"content", hex(ByteView(facts->content))}};
+}
+
 boost::json::value track_json(const std::optional<ObjectTrack>& track) {
   if (!track) return nullptr;
   return boost::json::object{

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "analyzer/findings_pointer.h"
 #include "analyzer/heap_facts.h"
 #include "base/bytes.h"
 
@@ -14,6 +15,8 @@ namespace rig::analyzer {
 // "06 01 00 00"
 std::string byte_words(ByteView bytes);
 
+// An object that a pointer leads to; null: none.
+boost::json::value slab_object_json(const std::optional<SlabObject>& object);
 boost::json::value track_json(const std::optional<ObjectTrack>& track);
 boost::json::object slab_cache_json(const SlabCacheFacts& facts);
 boost::json::object corruption_json(const SlabCorruption& facts);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "analyzer/facts/percpu.h"
+#include "analyzer/symbols/symbol_address.h"
 
 namespace rig::analyzer {
 namespace {
@@ -26,17 +27,6 @@ bool has_sign(const Btf& types, std::uint32_t id) {
   const auto type = types.resolved(id);
   const auto integer = type ? types.integer(*type) : std::nullopt;
   return integer && integer->is_signed;
-}
-
-std::optional<VirtAddr> address_of(const Kernel& kernel, std::string_view name) {
-  if (const auto at = kernel.symbol(name)) return at;
-  if (!kernel.modules()) return std::nullopt;
-  for (const Module& module : kernel.modules()->all()) {
-    const auto& symbols = kernel.modules()->symbols(module);
-    const auto found = std::ranges::find(symbols, name, &ModuleSymbol::name);
-    if (found != symbols.end()) return VirtAddr{found->address};
-  }
-  return std::nullopt;
 }
 
 // Of the kernel, else of the first module that has it.
@@ -107,7 +97,7 @@ Result<Wanted> find_wanted(const Kernel& kernel, std::string_view name) {
     return part_of(*type, rest, *at, name);
   }
   const std::string_view variable = name.substr(0, arrow);
-  const auto holder = address_of(kernel, variable);
+  const auto holder = symbol_address(kernel, variable);
   if (!holder) return fail(Blame::kInput, "there is no variable '{}'", variable);
   const auto pointer = kernel.memory().load<std::uint64_t>(*holder);
   if (!pointer || *pointer == 0) return fail(Blame::kInput, "'{}' points nowhere", variable);
@@ -147,7 +137,8 @@ PerCpuFacts percpu_values(Session& session, std::string_view name) {
   }
   PerCpu areas(**kernel, static_cast<unsigned>(session.core().cpus().size()),
                session.arch().layout(**kernel).page_size);
-  if (name.find("->") != name.npos && areas.complete() && !areas.place(wanted->pointer)) {
+  const bool by_pointer = name.find("->") != name.npos;
+  if (by_pointer && !areas.place(wanted->pointer) && areas.complete()) {
     facts.problem =
         fmt::format("'{}' holds {}, which is no per-CPU pointer", name, wanted->pointer);
     return facts;

@@ -61,17 +61,6 @@ Result<VirtAddr> parse_place(const Kernel& kernel, std::string_view text) {
   return text[sign] == '+' ? base + *offset : base - *offset;
 }
 
-std::optional<VirtAddr> symbol_address(const Kernel& kernel, std::string_view name) {
-  if (const auto found = kernel.symbol(name)) return *found;
-  if (!kernel.modules()) return std::nullopt;
-  for (const Module& module : kernel.modules()->all()) {
-    const auto& symbols = kernel.modules()->symbols(module);
-    const auto found = std::ranges::find(symbols, name, &ModuleSymbol::name);
-    if (found != symbols.end()) return VirtAddr{found->address};
-  }
-  return std::nullopt;
-}
-
 std::string near_symbols(const Kernel& kernel, std::string_view name) {
   // Edit distance to all would take longer than anything else: those of about the same length.
   std::vector<std::string> candidates;

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "analyzer/symbols/kernel.h"
+#include "analyzer/symbols/symbol_address.h"
 
 namespace rig::analyzer {
 
@@ -16,9 +17,6 @@ std::optional<std::uint64_t> parse_number(std::string_view text);
 // A number, "NAME", "NAME+0x10", "NAME-8", or "NAME:1": a per-CPU variable on that CPU.
 // Blame::kInput, with the nearest name, when there is no such symbol.
 Result<VirtAddr> parse_place(const Kernel& kernel, std::string_view text);
-
-// Of the kernel, else of the first module that has it.
-std::optional<VirtAddr> symbol_address(const Kernel& kernel, std::string_view name);
 
 // ", did you mean 'x'?" of all symbols, or nothing.
 std::string near_symbols(const Kernel& kernel, std::string_view name);
