@@ -113,7 +113,8 @@ std::string mark_by_stack(const Kernel& kernel, const Architecture& arch,
 std::vector<CpuSnapshot> read_cpus(const std::vector<CpuNote>& notes, const Kernel& kernel,
                                    const Architecture& arch, std::vector<std::string>& remarks) {
   std::vector<CpuSnapshot> cpus;
-  // atomic_t panic_cpu: PANIC_CPU_INVALID (-1) until some CPU enters panic().
+  // atomic_t panic_cpu: kNobody (PANIC_CPU_INVALID) until some CPU enters panic().
+  constexpr std::int32_t kNobody = -1;
   const auto panic_cpu = kernel.variable<std::int32_t>("panic_cpu");
   const CpuNumbers numbers(kernel, notes.size());
   std::optional<CpuStacks> stacks;
@@ -142,7 +143,7 @@ std::vector<CpuSnapshot> read_cpus(const std::vector<CpuNote>& notes, const Kern
   }
   if (kernel.symbols() && !panic_cpu) {
     remarks.push_back("panic: which CPU panicked is not known (no variable panic_cpu)");
-  } else if (panic_cpu && *panic_cpu >= 0 && !panicking_seen) {
+  } else if (panic_cpu && *panic_cpu != kNobody && !panicking_seen) {
     const auto count = kernel.variable<std::uint32_t>("nr_cpu_ids").value_or(kMaxCpus);
     remarks.push_back(
         static_cast<std::uint32_t>(*panic_cpu) < count

@@ -117,16 +117,25 @@ class Crash : public testing::Test {
 };
 
 TEST_F(Crash, WhoPanickedIsSeenFromTheStacksWhereTheVariableWasOverwritten) {
-  memory_.put(kData + 0x100, std::int32_t{0x5b4e'2da0});
   CpuNote in_panic = note(1, kStack + 0x3000);
   const std::uint64_t rip = kText + 0x710;
   std::memcpy(in_panic.prstatus.data() + 112 + 128, &rip, 8);
-  const auto all = read_cpus({note(0, kStack), in_panic}, *kernel_, arch_, remarks_);
-  ASSERT_THAT(all, SizeIs(2));
-  EXPECT_FALSE(all[0].panicking);
-  EXPECT_TRUE(all[1].panicking);
-  EXPECT_THAT(remarks_, Contains("panic: panic_cpu holds 1531850144, which is no CPU: it was "
-                                 "overwritten. The stack of CPU 1 leads through panic()"));
+  for (const std::int32_t garbage : {1531850144, -882199528}) {
+    memory_.put(kData + 0x100, garbage);
+    const auto all = read_cpus({note(0, kStack), in_panic}, *kernel_, arch_, remarks_);
+    ASSERT_THAT(all, SizeIs(2));
+    EXPECT_FALSE(all[0].panicking);
+    EXPECT_TRUE(all[1].panicking) << garbage;
+    EXPECT_THAT(remarks_,
+                Contains(fmt::format("panic: panic_cpu holds {}, which is no CPU: it was "
+                                     "overwritten. The stack of CPU 1 leads through panic()",
+                                     garbage)));
+  }
+  // -1: nobody did.
+  memory_.put(kData + 0x100, std::int32_t{-1});
+  for (const CpuSnapshot& cpu : read_cpus({note(0, kStack), in_panic}, *kernel_, arch_, remarks_)) {
+    EXPECT_FALSE(cpu.panicking);
+  }
 }
 
 TEST_F(Crash, EachCpuHasItsTaskAndTheOneThatPanickedIsKnown) {
