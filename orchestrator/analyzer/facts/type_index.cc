@@ -8,7 +8,6 @@
 namespace rig::analyzer {
 namespace {
 
-constexpr unsigned kMaxLinks = 32;       // typedefs and qualifiers in a row
 constexpr unsigned kMaxDepth = 6;        // prototypes in prototypes, pointers to pointers
 constexpr unsigned kMaxParameters = 24;  // the kernel's longest has some fifteen
 constexpr std::size_t kMaxSameName = 16;
