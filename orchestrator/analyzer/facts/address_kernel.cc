@@ -37,7 +37,10 @@ std::string module_section(const Inquiry& inquiry, const Module& module) {
   const auto distance = [&](const char* base) {
     return raw(inquiry.address) - fields.value(module.at, base).value_or(0);
   };
-  for (const auto& [part, name] : {std::pair("core_layout", ""), {"init_layout", "init "}}) {
+  for (const auto& each : {std::pair("core_layout", ""), {"init_layout", "init "}}) {
+    // clang 14 captures no structured binding.
+    const char* part = each.first;
+    const char* name = each.second;
     const auto path = [&](std::string_view member) {
       return fields.value(module.at, fmt::format("module.{}.{}", part, member)).value_or(0);
     };

@@ -69,7 +69,8 @@ std::vector<const CpuSnapshot*> in_order(Session& session) {
   std::vector<const CpuSnapshot*> all;
   for (const CpuSnapshot& cpu : session.cpus()) all.push_back(&cpu);
   const CpuSnapshot* first = session.panic_cpu();
-  std::ranges::stable_partition(all, [&](const CpuSnapshot* cpu) { return cpu == first; });
+  std::stable_partition(all.begin(), all.end(),
+                        [&](const CpuSnapshot* cpu) { return cpu == first; });
   return all;
 }
 
