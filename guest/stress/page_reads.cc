@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// page_reads [--seconds N] [--seed N] [--workers N] [--past-reseed]: reads whole files out of the
+// page cache, one after another, and checks what it gets. The files lie in a ramfs of the program's
+// own: they are nowhere but in the page cache. Exit code: 0 all data was right, 1 it was not, 2
+// usage, 3 the load could not be set up: no ramfs, no memory.
+//
+// --past-reseed: longer, if need be, until the kernel's random number generator has been due for a
+// new key. In the first two minutes it is when half of the time since boot has passed since the
+// last one (crng_reseed_interval()), so that it takes the longer the slower the machine has booted.
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cinttypes>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "guest/stress/load.h"
+
+namespace rig::guest {
+namespace {
+
+constexpr char kFolder[] = "/tmp/page_reads.files";
+constexpr std::uint64_t kFiles = 16;
+constexpr std::size_t kPageSize = 4096;
+constexpr std::uint64_t kFilePages = 512;
+constexpr std::size_t kChunkPages = 16;  // of one read()
+
+using Chunk = std::array<std::uint64_t, kChunkPages * kPageSize / sizeof(std::uint64_t)>;
+
+struct Options {
+  unsigned long seconds = 10;
+  unsigned long seed = 1;
+  unsigned long workers = 2;
+  bool past_reseed = false;
+};
+
+std::optional<Options> parse_options(int argc, char** argv) {
+  Options options;
+  for (int i = 1; i < argc; i += 2) {
+    if (std::strcmp(argv[i], "--past-reseed") == 0) {
+      options.past_reseed = true;
+      --i;
+      continue;
+    }
+    if (i + 1 == argc) return std::nullopt;
+    unsigned long* const value = std::strcmp(argv[i], "--seconds") == 0   ? &options.seconds
+                                 : std::strcmp(argv[i], "--seed") == 0    ? &options.seed
+                                 : std::strcmp(argv[i], "--workers") == 0 ? &options.workers
+                                                                          : nullptr;
+    char* end = nullptr;
+    if (value == nullptr) return std::nullopt;
+    *value = std::strtoul(argv[i + 1], &end, 10);
+    if (*end != '\0' || *value == 0) return std::nullopt;
+  }
+  return options;
+}
+
+std::string path_of(std::uint64_t file) {
+  return std::string(kFolder) + "/" + std::to_string(file);
+}
+
+// What a chunk of a file holds: no two words of all files are the same.
+void fill(Chunk& chunk, std::uint64_t seed, std::uint64_t file, std::uint64_t first_page) {
+  std::uint64_t word =
+      (seed << 32) + (file * kFilePages + first_page) * (kPageSize / sizeof(std::uint64_t));
+  for (std::uint64_t& value : chunk) value = word++;
+}
+
+// A mount of our own, with the files in it.
+bool make_files(Load& load, std::uint64_t seed) {
+  if (mkdir(kFolder, 0755) != 0 && errno != EEXIST) {
+    return load.fail_setup("make a folder", errno), false;
+  }
+  if (mount("none", kFolder, "ramfs", 0, nullptr) != 0) {
+    return load.fail_setup("mount a ramfs", errno), false;
+  }
+  auto chunk = std::make_unique<Chunk>();
+  for (std::uint64_t file = 0; file < kFiles; ++file) {
+    const int fd = open(path_of(file).c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0) return load.fail_setup("make a file", errno), false;
+    for (std::uint64_t page = 0; page < kFilePages; page += kChunkPages) {
+      fill(*chunk, seed, file, page);
+      if (write(fd, chunk->data(), sizeof(Chunk)) != static_cast<ssize_t>(sizeof(Chunk))) {
+        load.fail_setup("write a file", errno);
+        close(fd);
+        return false;
+      }
+    }
+    close(fd);
+  }
+  return true;
+}
+
+// Reads one file from its beginning to its end.
+bool read_file(Load& load, std::uint64_t seed, std::uint64_t file, Chunk& got, Chunk& wanted) {
+  const int fd = open(path_of(file).c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return load.fail("open a file", errno), false;
+  for (std::uint64_t page = 0; page < kFilePages && !load.stopping(); page += kChunkPages) {
+    fill(wanted, seed, file, page);
+    const ssize_t size = read(fd, got.data(), sizeof(Chunk));
+    if (size != static_cast<ssize_t>(sizeof(Chunk)) || got != wanted) {
+      load.fail("a file reads as it was not written", size < 0 ? errno : 0);
+      break;
+    }
+    load.counters().reads.fetch_add(kChunkPages);
+    load.count_work(kChunkPages);
+  }
+  close(fd);
+  return !load.stopping();
+}
+
+void work(Load& load, const Options& options, unsigned long worker) {
+  auto got = std::make_unique<Chunk>();
+  auto wanted = std::make_unique<Chunk>();
+  Random random(options.seed * 64 + worker);
+  while (read_file(load, options.seed, random.below(kFiles), *got, *wanted)) {
+  }
+}
+
+// The key that was new a moment ago is due when the machine has been up for twice as long as now,
+// and the one second that the kernel's whole numbers may be off.
+std::chrono::steady_clock::duration length(const Options& options) {
+  const std::chrono::steady_clock::duration asked = std::chrono::seconds(options.seconds);
+  if (!options.past_reseed) return asked;
+  // Linux counts this clock from the boot.
+  const auto uptime = std::chrono::steady_clock::now().time_since_epoch();
+  return std::max(asked, uptime + std::chrono::seconds(2));
+}
+
+int run(const Options& options) {
+  constexpr unsigned long kMostWorkers = 64;
+  Load load("page_reads");
+  if (!make_files(load, options.seed)) return load.exit_code();
+  std::printf("page_reads: %lu s, seed %lu\n", options.seconds, options.seed);
+  std::fflush(stdout);
+  std::vector<std::thread> threads;
+  for (unsigned long i = 0; i < options.workers && i < kMostWorkers; ++i) {
+    threads.emplace_back([&load, &options, i] { work(load, options, i); });
+  }
+  const auto end = std::chrono::steady_clock::now() + length(options);
+  while (!load.stopping() && std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  load.stop();
+  for (std::thread& thread : threads) thread.join();
+  std::printf("page_reads: %s: %" PRIu64 " pages read\n", load.exit_code() == 0 ? "done" : "failed",
+              load.counters().reads.load());
+  return load.exit_code();
+}
+
+}  // namespace
+}  // namespace rig::guest
+
+int main(int argc, char** argv) {
+  const auto options = rig::guest::parse_options(argc, argv);
+  if (!options) {
+    std::fputs("usage: page_reads [--seconds N] [--seed N] [--workers N] [--past-reseed]\n",
+               stderr);
+    return 2;
+  }
+  return rig::guest::run(*options);
+}
