@@ -235,11 +235,14 @@ class Stepper {
   }
 
   // An int3 takes the place of the first byte of an instruction that was not executed yet, and the
-  // saved RIP lies behind it: what holds for the stack there is what held a byte before.
-  bool in_breakpoint_entry() const {
+  // saved RIP lies behind it: what holds for the stack there is what held a byte before. Unless
+  // kprobes executed the instruction elsewhere: RIP was moved behind it, and is exact again.
+  bool stands_at_breakpoint(VirtAddr pc) const {
+    constexpr std::uint8_t kInt3 = 0xcc;
     const auto where = kernel_.code(at_.exact ? at_.pc : at_.pc - 1);
     // `int3` before v5.8.
-    return where && (where->function == "asm_exc_int3" || where->function == "int3");
+    if (!where || (where->function != "asm_exc_int3" && where->function != "int3")) return false;
+    return kernel_.memory().load<std::uint8_t>(pc - 1).value_or(kInt3) == kInt3;
   }
 
   UnwindStep resumed(const OrcEntry& entry, SavedFrame frame) const {
@@ -252,7 +255,7 @@ class Stepper {
       step.next.pc = frame.pc;
       step.next.sp = frame.sp;
       if (const auto fp = register_value(frame.registers, "RBP")) step.next.fp = VirtAddr{*fp};
-      step.next.exact = entry.signal && !in_breakpoint_entry();
+      step.next.exact = entry.signal && !stands_at_breakpoint(frame.pc);
       step.next.registers = frame.registers;
     }
     step.saved = std::move(frame);

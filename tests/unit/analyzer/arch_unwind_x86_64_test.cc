@@ -104,6 +104,7 @@ TEST(UnwindX86, ABreakpointIsLeftByWhatHeldInFrontOfIt) {
   guest.row({.address = entry, .sp_reg = fake::kSp, .type = fake::kRegs, .signal = true});
   const auto probed = guest.plain("probed", 0);
   guest.row({.address = probed + 1, .sp_reg = fake::kSp, .sp_offset = 16});
+  guest.memory.put(probed, std::uint8_t{0xcc});
   const auto fork = guest.function("ret_from_fork");
   guest.row({.address = fork, .end = true});
   const std::uint64_t frame = kTop - 0x300;
@@ -112,6 +113,27 @@ TEST(UnwindX86, ABreakpointIsLeftByWhatHeldInFrontOfIt) {
   const auto trace = guest.walk(entry + 0x10, frame);
   ASSERT_THAT(functions_of(trace), ElementsAre("asm_exc_int3", "probed", "ret_from_fork"));
   EXPECT_EQ(trace.frames[1].at.offset, 1u);
+  EXPECT_TRUE(trace.frames[2].reliable);
+}
+
+// In a kprobe's post-handler the push of two bytes has been executed, and RIP is behind it.
+TEST(UnwindX86, AProbedInstructionThatWasExecutedIsLeftByWhatHoldsBehindIt) {
+  OrcKernel guest;
+  const auto entry = guest.function("asm_exc_int3");
+  guest.row({.address = entry, .sp_reg = fake::kSp, .type = fake::kRegs, .signal = true});
+  const auto probed = guest.plain("probed", 0);
+  guest.row({.address = probed + 2, .sp_reg = fake::kSp, .sp_offset = 16});
+  guest.memory.put(probed, std::uint8_t{0xcc});
+  guest.memory.put(probed + 1, std::uint8_t{0x57});
+  const auto fork = guest.function("ret_from_fork");
+  guest.row({.address = fork, .end = true});
+  const std::uint64_t frame = kTop - 0x300;
+  guest.registers(frame, probed + 2, kTop - 0x100);
+  guest.push(kTop - 0x100, 0x15);  // the pushed register
+  guest.push(kTop - 0xf8, guest.after_call(fork, 0x22));
+  const auto trace = guest.walk(entry + 0x10, frame);
+  ASSERT_THAT(functions_of(trace), ElementsAre("asm_exc_int3", "probed", "ret_from_fork"));
+  EXPECT_EQ(trace.frames[1].at.offset, 2u);
   EXPECT_TRUE(trace.frames[2].reliable);
 }
 
