@@ -5,9 +5,9 @@
 #include "analyzer/analyzer.h"
 #include "analyzer/facts/memory_size.h"
 #include "analyzer/findings_parts.h"
+#include "analyzer/judgement/reporting_cpu.h"
 #include "analyzer/symbols/kernel.h"
 #include "base/text.h"
-#include "oops/reporting_functions.h"
 
 namespace rig::analyzer {
 namespace {
@@ -47,8 +47,7 @@ std::string summary(const Findings& findings) {
                        findings.reports.front().title);
   }
   for (const CpuFacts& cpu : findings.cpus) {
-    if (!cpu.at || cpu.at->offset != 0) continue;
-    const auto* function = oops::find_reporting_function(cpu.at->function);
+    const auto* function = report_begun(cpu);
     if (function == nullptr) continue;
     return fmt::format("stopped before the report: CPU {} is at {} ({})", cpu.index, function->name,
                        function->when);

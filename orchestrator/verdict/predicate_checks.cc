@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "analyzer/judgement/reporting_cpu.h"
 #include "scenario/cache_name.h"
 
 namespace rig::verdict {
@@ -114,9 +115,10 @@ std::uint64_t context_count(const analyzer::ContextFacts& context, std::string_v
   return context.preempt_count;
 }
 
+// A core that was taken before the report has nobody who panicked: there it is who reports.
 bool has_panicked(const Findings& findings, unsigned cpu) {
-  return std::any_of(findings.cpus.begin(), findings.cpus.end(),
-                     [&](const auto& each) { return each.index == cpu && each.panicking; });
+  const auto* reporting = analyzer::reporting_cpu(findings);
+  return reporting != nullptr && reporting->index == cpu;
 }
 
 // Each CPU's value of the variable; `why` when there is none.
@@ -126,7 +128,8 @@ std::vector<CpuValue> values_of(const Findings& findings, const std::string& nam
   if (scenario::is_context_count(name)) {
     for (const auto& cpu : findings.cpus) {
       if (!cpu.context) continue;
-      values.push_back({cpu.index, cpu.panicking, context_count(*cpu.context, name)});
+      values.push_back(
+          {cpu.index, has_panicked(findings, cpu.index), context_count(*cpu.context, name)});
     }
     if (values.empty()) why = "no CPU's context is known";
     return values;

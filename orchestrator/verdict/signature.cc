@@ -114,11 +114,14 @@ std::optional<scenario::ObjectPredicate> object_of(const Findings& findings) {
 // From the faulting function outwards: how the kernel came to die is the same in every crash.
 std::vector<std::string> backtrace_of(const Findings& findings) {
   const auto& frames = findings.backtrace.frames;
+  const auto report = oops::cause(findings.reports);
   auto from = frames.begin();
   for (auto at = frames.begin(); at != frames.end(); ++at) {
-    if (!at->exception.empty()) from = at;
+    if (at->exception.empty()) continue;
+    from = at;
+    // What the report is about may itself have interrupted something, as a breakpoint does.
+    if (report && plain_function(at->at.function) == plain_function(report->function)) break;
   }
-  const auto report = oops::cause(findings.reports);
   if (from == frames.begin() && report && (frames.empty() || frames.front().exception.empty())) {
     from = std::find_if(frames.begin(), frames.end(), [&](const auto& each) {
       return plain_function(each.at.function) == plain_function(report->function);

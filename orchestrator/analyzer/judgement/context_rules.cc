@@ -3,18 +3,13 @@
 
 #include <algorithm>
 
+#include "analyzer/judgement/reporting_cpu.h"
 #include "analyzer/judgement/rules.h"
 
 namespace rig::analyzer {
 namespace {
 
 constexpr std::uint64_t kScarce = 50;  // 1/50 of the memory is free: 2 %
-
-const CpuFacts* panicked(const Findings& facts) {
-  const auto cpu = std::find_if(facts.cpus.begin(), facts.cpus.end(),
-                                [](const CpuFacts& each) { return each.panicking; });
-  return cpu != facts.cpus.end() ? &*cpu : nullptr;
-}
 
 std::optional<std::uint64_t> meminfo(const Findings& facts, std::string_view name) {
   for (const MemoryRow& row : facts.memory.meminfo) {
@@ -29,7 +24,44 @@ bool is_about_context(const oops::Report& report) {
          report.kind.find("sleeping") != std::string::npos;
 }
 
-// The innermost frame that an exception interrupted: the breakpoint, NMI or interrupt that made the
+// Who complains about his context, and in which words.
+struct Complaint {
+  std::string function;  // empty: not known
+  std::string title;
+};
+
+// At a stop in __warn() the report is not written yet: WARN() traps, or calls it.
+Complaint about_to_warn(const Backtrace& trace) {
+  bool called = false;
+  for (const BacktraceFrame& frame : trace.frames) {
+    if (called || !frame.exception.empty()) {
+      return {frame.at.function, "WARNING in " + frame.at.function};
+    }
+    called = frame.at.function.starts_with("warn_slowpath");
+  }
+  return {{}, "WARNING"};
+}
+
+std::optional<Complaint> complaint(const Findings& facts, const CpuFacts& cpu) {
+  if (const auto* begun = report_begun(cpu); begun != nullptr && begun->group == "warn") {
+    return about_to_warn(facts.backtrace);
+  }
+  const auto report = oops::cause(facts.reports);
+  if (!report || !is_about_context(*report)) return std::nullopt;
+  return Complaint{report->function, report->title};
+}
+
+// The function of a module through which that function was called in its context; null: none.
+const CodeLocation* calling_module(const Backtrace& trace, const std::string& function) {
+  auto frame = std::ranges::find_if(
+      trace.frames, [&](const BacktraceFrame& each) { return each.at.function == function; });
+  while (frame != trace.frames.end() && ++frame != trace.frames.end() && frame->exception.empty()) {
+    if (!frame->at.module.empty() && frame->reliable) return &frame->at;
+  }
+  return nullptr;
+}
+
+// The outermost frame that an exception interrupted: the breakpoint, NMI or interrupt that made the
 // context.
 const BacktraceFrame* interrupted(const Backtrace& trace) {
   const BacktraceFrame* last = nullptr;
@@ -43,7 +75,7 @@ const BacktraceFrame* interrupted(const Backtrace& trace) {
 
 void look_at_context(const Findings& facts, std::vector<Finding>& found) {
   const auto report = oops::cause(facts.reports);
-  const CpuFacts* cpu = panicked(facts);
+  const CpuFacts* cpu = reporting_cpu(facts);
   if (report && report->kind == "stack-guard-hit") {
     Finding finding{
         "stack-overflow", Confidence::kCertain, "a kernel stack overflowed", {}, {}, {}};
@@ -51,9 +83,10 @@ void look_at_context(const Findings& facts, std::vector<Finding>& found) {
     found.push_back(std::move(finding));
     return;
   }
-  if (!report || cpu == nullptr || !cpu->context || !is_about_context(*report)) return;
+  if (cpu == nullptr || !cpu->context) return;
   const ContextFacts& context = *cpu->context;
-  if (context.nmi == 0 && context.hardirq == 0) return;
+  const auto said = complaint(facts, *cpu);
+  if (!said || (context.nmi == 0 && context.hardirq == 0)) return;
   Finding finding{context.nmi != 0 ? "in-nmi-context" : "in-interrupt-context",
                   Confidence::kLikely,
                   {},
@@ -61,12 +94,15 @@ void look_at_context(const Findings& facts, std::vector<Finding>& found) {
                   {},
                   {}};
   finding.summary = fmt::format("{} ran in {} context, where it must not: {}",
-                                report->function.empty() ? "the code" : report->function,
-                                context.nmi != 0 ? "NMI" : "interrupt", report->title);
+                                said->function.empty() ? "the code" : said->function,
+                                context.nmi != 0 ? "NMI" : "interrupt", said->title);
   finding.evidence.push_back(
       fmt::format("preempt_count {:#x} on CPU {}: NMI {}, hardirq {}, softirq {}, preempt {}",
                   context.preempt_count, cpu->index, context.nmi, context.hardirq, context.softirq,
                   context.preempt));
+  if (const auto* caller = calling_module(facts.backtrace, said->function)) {
+    finding.evidence.push_back(fmt::format("called from {}", function_words(*caller)));
+  }
   if (const BacktraceFrame* frame = interrupted(facts.backtrace)) {
     finding.evidence.push_back(
         fmt::format("{} interrupted {}", frame->exception, function_words(frame->at)));

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <array>
 
+#include "analyzer/judgement/reporting_cpu.h"
 #include "analyzer/judgement/rules.h"
-#include "oops/reporting_functions.h"
 
 namespace rig::analyzer {
 namespace {
@@ -37,8 +37,7 @@ std::string what_happened(const Findings& facts) {
   }
   if (facts.panic) return sentence(fmt::format("The kernel panicked: {}", *facts.panic));
   for (const CpuFacts& cpu : facts.cpus) {
-    if (!cpu.at || cpu.at->offset != 0) continue;
-    const auto* function = oops::find_reporting_function(cpu.at->function);
+    const auto* function = report_begun(cpu);
     if (function == nullptr) continue;
     return sentence(fmt::format("The guest was stopped when CPU {} came to {}: {}", cpu.index,
                                 function->name, function->when));

@@ -8,7 +8,9 @@ namespace rig::analyzer {
 namespace {
 
 using testing::Contains;
+using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 
 constexpr VirtAddr kObject{0xffff888003c0a000};
 
@@ -235,23 +237,60 @@ TEST(Judgement, NullBehindAMemberIsANullDereference) {
   EXPECT_EQ(judgement.findings[0].summary, "read of kmem_cache.memcg_params behind a NULL pointer");
 }
 
-TEST(Judgement, AWarningInAnNmiIsAboutTheContext) {
+// A warning's way: a kprobe's handler in a module, and below it what the breakpoint interrupted.
+Findings in_kprobe() {
   Findings facts;
-  auto warned = report("warning", "WARNING in irq_fpu_usable");
-  warned.function = "irq_fpu_usable";
-  facts.reports = {warned};
   facts.cpus.resize(1);
   facts.cpus[0].index = 3;
-  facts.cpus[0].panicking = true;
   facts.cpus[0].context.emplace();
   facts.cpus[0].context->preempt_count = 0x80110003;
   facts.cpus[0].context->nmi = 1;
   facts.cpus[0].context->hardirq = 1;
+  const auto frame = [&](const char* function, const char* module, const char* exception) {
+    facts.backtrace.frames.push_back({});
+    facts.backtrace.frames.back().at = {VirtAddr{0}, function, 7, module};
+    facts.backtrace.frames.back().exception = exception;
+  };
+  frame("__warn", "", "");
+  frame("asm_exc_invalid_op", "", "");
+  frame("irq_fpu_usable", "", "asm_exc_invalid_op");
+  frame("kmem_cache_alloc", "", "");
+  frame("kna_area_read", "kprobe_nmi_alloc", "");
+  frame("asm_exc_int3", "", "");
+  frame("copy_page_to_iter", "", "asm_exc_int3");
+  frame("ext4_file_read_iter", "ext4", "");
+  return facts;
+}
+
+TEST(Judgement, AWarningInAnNmiIsAboutTheContext) {
+  Findings facts = in_kprobe();
+  auto warned = report("warning", "WARNING in irq_fpu_usable");
+  warned.function = "irq_fpu_usable";
+  facts.reports = {warned};
+  facts.cpus[0].panicking = true;
   const Judgement judgement = judge(facts);
   ASSERT_FALSE(judgement.findings.empty());
   EXPECT_EQ(judgement.findings[0].kind, "in-nmi-context");
   EXPECT_THAT(judgement.findings[0].evidence,
-              Contains(HasSubstr("preempt_count 0x80110003 on CPU 3: NMI 1")));
+              ElementsAre(HasSubstr("preempt_count 0x80110003 on CPU 3: NMI 1"),
+                          "called from kna_area_read [kprobe_nmi_alloc]",
+                          "asm_exc_int3 interrupted copy_page_to_iter"));
+}
+
+TEST(Judgement, AStopInFrontOfAWarningIsAboutTheContextToo) {
+  Findings facts = in_kprobe();
+  facts.cpus[0].at = CodeLocation{VirtAddr{0}, "__warn", 0, {}};
+  const Judgement judgement = judge(facts);
+  ASSERT_FALSE(judgement.findings.empty());
+  EXPECT_EQ(judgement.findings[0].kind, "in-nmi-context");
+  EXPECT_EQ(judgement.findings[0].summary,
+            "irq_fpu_usable ran in NMI context, where it must not: WARNING in irq_fpu_usable");
+}
+
+TEST(Judgement, AStopInFrontOfAnOopsIsNotAboutTheContext) {
+  Findings facts = in_kprobe();
+  facts.cpus[0].at = CodeLocation{VirtAddr{0}, "oops_enter", 0, {}};
+  EXPECT_THAT(judge(facts).findings, IsEmpty());
 }
 
 TEST(Judgement, MemoryThatWasAlmostGoneIsSaidLast) {

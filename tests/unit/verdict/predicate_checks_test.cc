@@ -177,6 +177,16 @@ TEST(PerCpuCheck, ContextCountsComeFromThePreemptCount) {
   EXPECT_FALSE(check_percpu(percpu("softirq", Where::kPanicked, "> 0"), &findings).holds);
 }
 
+TEST(PerCpuCheck, WhoStandsWhereAReportBeginsCountsAsThePanicked) {
+  using Where = PerCpuPredicate::Where;
+  Findings findings = counted();
+  findings.cpus[1].panicking = false;
+  EXPECT_EQ(check_percpu(percpu("nmi", Where::kPanicked, "1"), &findings).found, "no such CPU");
+  findings.cpus[1].at = analyzer::CodeLocation{VirtAddr{0}, "__warn", 0, {}};
+  EXPECT_TRUE(check_percpu(percpu("nmi", Where::kPanicked, "1"), &findings).holds);
+  EXPECT_TRUE(check_percpu(percpu("frees", Where::kPanicked, "9"), &findings).holds);
+}
+
 TEST(PerCpuCheck, SaysWhyThereIsNoValue) {
   const Findings findings = counted();
   const auto found = [&](const char* name) {

@@ -104,6 +104,21 @@ TEST(Signature, BeginsTheBacktraceAtTheFunctionThatFaulted) {
             (std::vector<std::string>{"skb_release_data", "napi_consume_skb"}));
 }
 
+TEST(Signature, BeginsAtTheFunctionOfTheReportAndNotAtWhatABreakpointInterruptedBelowIt) {
+  Findings findings;
+  findings.reports = {report("warning", "irq_fpu_usable", 0)};
+  for (const auto& [function, exception] :
+       std::vector<std::pair<const char*, const char*>>{{"asm_exc_invalid_op", ""},
+                                                        {"irq_fpu_usable", "asm_exc_invalid_op"},
+                                                        {"kmem_cache_alloc", ""},
+                                                        {"asm_exc_int3", ""},
+                                                        {"copy_page_to_iter", "asm_exc_int3"}}) {
+    findings.backtrace.frames.push_back(frame(function, exception));
+  }
+  EXPECT_EQ(signature_of(findings).backtrace,
+            (std::vector<std::string>{"irq_fpu_usable", "kmem_cache_alloc", "asm_exc_int3"}));
+}
+
 TEST(Signature, LeavesOutWhatDiffersFromBootToBoot) {
   const auto signature = signature_of(double_free());
   EXPECT_FALSE(signature.report->address);
