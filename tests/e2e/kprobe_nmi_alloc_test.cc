@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// A warning about the context it came from, made a core in two ways.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "e2e/rig_process.h"
+
+namespace rig::e2e {
+namespace {
+
+using testing::HasSubstr;
+
+class WithDetector : public testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(KprobeNmiAlloc, WithDetector, testing::Values("none", "stop"),
+                         [](const auto& test) { return test.param; });
+
+TEST_P(WithDetector, TheCoreTellsTheNmiWhoCalledFromItAndWhatItInterrupted) {
+  Bench bench;
+  const auto ended =
+      bench.crashrig({"run", "kprobe-nmi-alloc", "--detector", GetParam(), "--variant", "faulty",
+                      "--repeat", "1", "--keep-core", "--json"});
+  ASSERT_EQ(ended.exit_code, 0) << ended.out << ended.err;
+  const auto document = ended.json();
+  const auto& faulty = attempt_of(document, "faulty");
+  EXPECT_EQ(faulty.at("outcome").as_string(), "expected-crash");
+
+  const std::string core(faulty.at("core").as_string());
+  const auto analyzed = bench.crashrig({"analyze", "--json", core});
+  ASSERT_EQ(analyzed.exit_code, 0) << analyzed.err;
+  const auto findings = analyzed.json();
+  EXPECT_EQ(findings.at("findings").at(0).at("kind").as_string(), "in-nmi-context");
+  EXPECT_THAT(std::string(findings.at("explanation").as_string()),
+              HasSubstr("called from kna_area_read [kprobe_nmi_alloc]; asm_exc_int3 interrupted "
+                        "copy_page_to_iter"));
+  // Behind the probed instruction, which has been executed.
+  const auto& frames = findings.at("backtrace").as_array();
+  const auto reader = std::ranges::find_if(frames, [](const auto& frame) {
+    return frame.at("function") == "filemap_read" && frame.at("reliable").as_bool();
+  });
+  EXPECT_NE(reader, frames.end());
+}
+
+}  // namespace
+}  // namespace rig::e2e
