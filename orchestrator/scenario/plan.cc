@@ -69,8 +69,10 @@ std::optional<Entry> Cell::boot() const {
 
 Expectation Cell::expectation() const {
   if (!variant.survives) {
-    const auto special = detector.expect_on.find(base_name(kernel));
-    return special == detector.expect_on.end() ? detector.expect : special->second;
+    const auto& on = detector.expect_on;
+    auto special = on.find(base_name(kernel));
+    if (special == on.end()) special = on.find(std::string(to_string(arch)));
+    return special == on.end() ? detector.expect : special->second;
   }
   Expectation expectation;
   expectation.survive = true;
@@ -155,6 +157,11 @@ Result<std::vector<std::string>> kernels_to_run(const Scenario& scenario,
   return kernels;
 }
 
+bool on_arch(const Detector& detector, Arch arch) {
+  return detector.arch.empty() ||
+         std::find(detector.arch.begin(), detector.arch.end(), arch) != detector.arch.end();
+}
+
 bool on_kernel(const Scenario& scenario, const Selection& selection, const Detector& detector,
                const std::string& kernel) {
   return selection.kernel.empty() ? kernel_of(scenario, detector) == kernel
@@ -189,6 +196,7 @@ Result<std::vector<Cell>> plan(std::shared_ptr<const Scenario> scenario,
     for (const std::string& kernel : kernels) {
       for (const Detector& detector : scenario->detectors) {
         if (!is_selected(selection.detector, detector.name)) continue;
+        if (!on_arch(detector, arch)) continue;
         if (!on_kernel(*scenario, selection, detector, kernel)) continue;
         for (const Variant& variant : scenario->variants) {
           if (!is_selected(selection.variant, variant.name)) continue;

@@ -38,8 +38,10 @@ struct Detector {
   std::optional<Entry> boot = {};            // overrides the scenario's
   std::vector<std::string> stop_at = {};  // reporting functions to stop at; empty: the scenario's
   std::vector<std::string> args = {};     // of the load, after those of the scenario
+  std::vector<Arch> arch = {};            // some of the scenario's; empty: all of them
   Expectation expect;                     // of the variants that do not survive
-  // Instead of `expect` on these kernels, by name without the ABI: "debian-6.1-kasan".
+  // Instead of `expect` on these kernels, by name without the ABI ("debian-6.1-kasan"), or on an
+  // architecture. Where both are given the kernel's counts.
   std::map<std::string, Expectation> expect_on = {};
 };
 

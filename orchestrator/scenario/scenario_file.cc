@@ -45,7 +45,8 @@ class ScenarioReader {
 
  private:
   void read_head(MapReader& map);
-  void read_arch(const Node& node);
+  std::vector<Arch> read_archs(const Node& node);
+  std::vector<Arch> read_detector_archs(const Node& node);
   void read_detectors(const Node* node);
   void read_variants(const Node& node);
   Variant read_variant(const Field& entry);
@@ -71,7 +72,7 @@ class ScenarioReader {
 Scenario ScenarioReader::read(const Node& root) {
   MapReader map(root, "the scenario", problems_);
   read_head(map);
-  if (const Node* node = map.require("arch")) read_arch(*node);
+  if (const Node* node = map.require("arch")) scenario_.arch = read_archs(*node);
   if (const Node* node = map.require("kernel")) scenario_.kernel = read_kernel(*node);
   if (const Node* node = map.find("boot")) scenario_.boot = read_boot(*node, problems_);
   if (const Node* node = map.find("guest")) {
@@ -112,7 +113,8 @@ void ScenarioReader::read_head(MapReader& map) {
   }
 }
 
-void ScenarioReader::read_arch(const Node& node) {
+std::vector<Arch> ScenarioReader::read_archs(const Node& node) {
+  std::vector<Arch> all;
   static const std::array<std::string, 2> kArchs = {"x86_64", "arm64"};
   const auto items = read_list(node, "'arch'", "[x86_64]", problems_);
   if (node.kind == Node::Kind::kList && items.empty()) {
@@ -127,13 +129,25 @@ void ScenarioReader::read_arch(const Node& node) {
     const auto name = read_choice(item, "arch", kArchs, problems_);
     const auto arch = name ? parse_arch(*name) : std::nullopt;
     if (!arch) continue;
-    auto& all = scenario_.arch;
     if (std::find(all.begin(), all.end(), *arch) != all.end()) {
       problems_.add(item.mark, fmt::format("arch '{}' is given twice", *name));
     } else {
       all.push_back(*arch);
     }
   }
+  return all;
+}
+
+// The scenario's are read by then. A detector that is left with none would silently never run.
+std::vector<Arch> ScenarioReader::read_detector_archs(const Node& node) {
+  std::vector<Arch> all = read_archs(node);
+  for (const Arch arch : all) {
+    const auto& known = scenario_.arch;
+    if (known.empty() || std::find(known.begin(), known.end(), arch) != known.end()) continue;
+    problems_.add(node.mark,
+                  fmt::format("arch '{}' is none of the scenario's 'arch'", to_string(arch)));
+  }
+  return all;
 }
 
 std::string ScenarioReader::read_kernel(const Node& node) {
@@ -186,6 +200,7 @@ void ScenarioReader::read_detectors(const Node* node) {
       parameters.insert(parameters.end(), detector.cmdline.begin(), detector.cmdline.end());
       detector.ignored_ok = read_ignored_ok(*ignored, parameters, problems_);
     }
+    if (const Node* arch = map.find("arch")) detector.arch = read_detector_archs(*arch);
     if (const Node* kernel = map.find("kernel")) detector.kernel = read_kernel(*kernel);
     if (const Node* boot = map.find("boot")) detector.boot = read_boot(*boot, problems_);
     if (const Node* stop_at = map.find("stop_at")) {

@@ -107,15 +107,15 @@ constexpr std::string_view kGive =
     "give a 'report', an 'object', a 'corruption', a 'backtrace', "
     "'percpu' or 'memory'";
 
-// `on:`, kernel -> what is expected there instead.
-void read_other_kernels(const Node& node, const ExpectationNames& names, Detector& detector,
-                        Problems& problems) {
+// `on:`, kernel or architecture -> what is expected there instead.
+void read_expect_on(const Node& node, const ExpectationNames& names, Detector& detector,
+                    Problems& problems) {
+  std::vector<std::string> valid(names.kernels.begin(), names.kernels.end());
+  for (const Arch arch : {Arch::kX86_64, Arch::kArm64}) valid.emplace_back(to_string(arch));
   for (const Field& entry : read_named(node, "'on'", problems)) {
-    if (!names.kernels.empty() &&
-        std::find(names.kernels.begin(), names.kernels.end(), entry.key) == names.kernels.end()) {
-      problems.add(entry.mark,
-                   fmt::format("unknown kernel {} in 'on'{}", shown(entry.key),
-                               suggest(entry.key, {names.kernels.begin(), names.kernels.end()})));
+    if (!names.kernels.empty() && std::find(valid.begin(), valid.end(), entry.key) == valid.end()) {
+      problems.add(entry.mark, fmt::format("unknown kernel or arch {} in 'on'{}", shown(entry.key),
+                                           suggest(entry.key, valid)));
     }
     MapReader map(entry.value,
                   fmt::format("the expectation of detector '{}' on {}", detector.name, entry.key),
@@ -137,7 +137,7 @@ void read_expectation(const Node& node, const ExpectationNames& names, Detector&
                       Problems& problems) {
   MapReader map(node, fmt::format("the expectation of detector '{}'", detector.name), problems);
   read_predicates(map, names, detector.expect, problems);
-  if (const Node* on = map.find("on")) read_other_kernels(*on, names, detector, problems);
+  if (const Node* on = map.find("on")) read_expect_on(*on, names, detector, problems);
   map.finish();
   const bool says_nothing = std::all_of(node.entries.begin(), node.entries.end(),
                                         [](const Field& each) { return each.key == "on"; });

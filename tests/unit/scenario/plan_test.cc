@@ -109,6 +109,36 @@ TEST(Plan, DetectorRunsOnAKernelThatItHasAnExpectationFor) {
   EXPECT_TRUE(cells->at(3).expectation().survive);
 }
 
+// kmalloc-32 here is kmalloc-128 there; a kernel with KASAN reports before it matters.
+TEST(Plan, ExpectationOfAnArchitectureCountsWhereTheKernelHasNone) {
+  const auto scenario = sample();
+  Expectation arm = scenario->detectors[0].expect;
+  arm.report->cache = "kmalloc-128";
+  scenario->detectors[0].expect_on["arm64"] = arm;
+  Expectation kasan = scenario->detectors[0].expect;
+  kasan.report->kind = "kasan-use-after-free";
+  scenario->detectors[0].expect_on["debian-6.1-kasan"] = kasan;
+  const auto cells = plan(
+      scenario,
+      {.kernel = {"debian-6.1", "debian-6.1-kasan"}, .detector = {"none"}, .variant = {"faulty"}});
+  ASSERT_TRUE(cells) << cells.error().message();
+  ASSERT_EQ(cells->size(), 4u);
+  EXPECT_EQ(cells->at(0).expectation().report->cache, std::nullopt);
+  EXPECT_EQ(cells->at(1).expectation().report->kind, "kasan-use-after-free");
+  EXPECT_EQ(cells->at(2).name(), "late/arm64/debian-6.1/none/faulty");
+  EXPECT_EQ(cells->at(2).expectation().report->cache, "kmalloc-128");
+  EXPECT_EQ(cells->at(3).expectation().report->kind, "kasan-use-after-free");
+}
+
+TEST(Plan, DetectorOfOneArchitectureRunsOnNoOther) {
+  const auto scenario = sample();
+  scenario->detectors[0].arch = {Arch::kX86_64};
+  const auto cells = plan(scenario, {.detector = {"none"}, .variant = {"faulty"}});
+  ASSERT_TRUE(cells) << cells.error().message();
+  ASSERT_EQ(cells->size(), 1u);
+  EXPECT_EQ(cells->at(0).name(), "late/x86_64/debian-6.1/none/faulty");
+}
+
 TEST(Plan, SelectedKernelReplacesTheScenarios) {
   EXPECT_EQ(names({.arch = {"x86_64"}, .kernel = {"debian-6.6"}, .variant = {"fixed"}}),
             Names{"late/x86_64/debian-6.6/none/fixed"});

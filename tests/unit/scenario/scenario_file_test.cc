@@ -122,6 +122,17 @@ TEST(ScenarioFile, ADetectorHasArgumentsForTheLoad) {
   EXPECT_TRUE(loaded->detectors[1].args.empty());
 }
 
+TEST(ScenarioFile, ADetectorOfOneArchitectureAndAnExpectationOnOne) {
+  const auto loaded =
+      load(kHead + "detectors: {a: {arch: [x86_64]}, b: {}}\n" + kVariants +
+           "expect: {a: {report: {kind: gpf}}, "
+           "b: {report: {kind: gpf}, on: {arm64: {report: {kind: paging-fault}}}}}\n");
+  ASSERT_TRUE(loaded) << loaded.error().message();
+  EXPECT_EQ(loaded->detectors[0].arch, std::vector<Arch>{Arch::kX86_64});
+  EXPECT_TRUE(loaded->detectors[1].arch.empty());
+  EXPECT_EQ(loaded->detectors[1].expect_on.at("arm64").report->kind, "paging-fault");
+}
+
 TEST(ScenarioFile, StopAtIsOneNameOrAList) {
   const auto loaded =
       load(kHead + "stop_at: slab_bug\ndetectors: {a: {stop_at: [warn, 'fn:lc_x']}, b: {}}\n" +
