@@ -2,6 +2,7 @@
 #include "analyzer/slab/slab_findings.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace rig::analyzer {
 namespace {
@@ -29,6 +30,32 @@ std::string_view words_of(FreeList::End end) {
     default:
       return "which is no address of the direct map";
   }
+}
+
+// Which bytes differ, when those are one or two beside each other and not the lowest two: "byte 6".
+// A value that was hit by chance differs in more.
+std::string few_bytes(std::uint64_t difference) {
+  constexpr unsigned kBits = 8;
+  if (difference == 0 || difference % (1U << 2 * kBits) != 0) return {};
+  const unsigned first = static_cast<unsigned>(std::countr_zero(difference)) / kBits;
+  const unsigned last = (63 - static_cast<unsigned>(std::countl_zero(difference))) / kBits;
+  if (last > first + 1) return {};
+  return first == last ? fmt::format("byte {}", first)
+                       : fmt::format("bytes {} and {}", first, last);
+}
+
+// What the pointer was before somebody wrote over a small part of it; empty: not to be seen. One
+// that leads to another slab may well be whole.
+std::string former_words(const Slab& slab, FreeList::End end, VirtAddr bad) {
+  if (end != FreeList::End::kInvalid) return {};
+  if (const auto wrong = few_bytes(raw(bad)); !wrong.empty())
+    return fmt::format("; but for {} it is NULL, the end of the list", wrong);
+  for (std::uint64_t slot = 0; slot < slab.objects; ++slot) {
+    const auto wrong = few_bytes(raw(bad) ^ raw(slab.object(slot)));
+    if (wrong.empty()) continue;
+    return fmt::format("; but for {} it is object {} of this slab", wrong, slab.object(slot));
+  }
+  return {};
 }
 
 std::vector<std::byte> bytes_of(std::uint64_t value) {
@@ -99,8 +126,9 @@ void SlabFindings::wrong_pointer(const Slab& slab, const NamedList& found) {
     head.pointer = list.bad;
     head.found = bytes_of(raw(list.bad));
     head.where = found.where;
-    head.summary = fmt::format("{}: the {} begins with {}, {}", slab.cache.name, found.where,
-                               list.bad, words_of(list.end));
+    head.summary =
+        fmt::format("{}: the {} begins with {}, {}{}", slab.cache.name, found.where, list.bad,
+                    words_of(list.end), former_words(slab, list.end, list.bad));
     add(std::move(head));
     return;
   }
@@ -108,9 +136,10 @@ void SlabFindings::wrong_pointer(const Slab& slab, const NamedList& found) {
   holder.offset = static_cast<std::int64_t>(slab.cache.free_pointer);
   holder.found = bytes_of(list.stored);
   holder.pointer = list.bad;
-  holder.summary = fmt::format(
-      "{}: the free pointer in object {} (+{:#x}) on the {} leads to {}, {}", slab.cache.name,
-      *holder.object, slab.cache.free_pointer, found.where, list.bad, words_of(list.end));
+  holder.summary =
+      fmt::format("{}: the free pointer in object {} (+{:#x}) on the {} leads to {}, {}{}",
+                  slab.cache.name, *holder.object, slab.cache.free_pointer, found.where, list.bad,
+                  words_of(list.end), former_words(slab, list.end, list.bad));
   add(std::move(holder));
 }
 

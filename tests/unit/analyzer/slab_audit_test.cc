@@ -93,6 +93,20 @@ TEST_F(Audit, AFreePointerThatIsNoAddressIsToldWithTheObjectThatHoldsIt) {
   EXPECT_EQ(found.allocated, false);
 }
 
+// A counter of 16 bits over the upper end of the pointer, as freelist-gpf's is.
+TEST_F(Audit, AFreePointerThatWasWrittenOverInPartIsToldWithWhatItWas) {
+  heap.point(active, 5, heap.object(active, 6) ^ std::uint64_t{3} << 48);
+  const SlabCorruption found = only();
+  EXPECT_EQ(found.kind, CorruptionKind::kFreePointerInvalid);
+  EXPECT_THAT(found.summary, HasSubstr(fmt::format("but for byte 6 it is object {} of this slab",
+                                                   object(active, 6))));
+}
+
+TEST_F(Audit, TheEndOfAListThatWasWrittenOverInPartIsToldToo) {
+  heap.point(partial, 0, std::uint64_t{0x0102} << 48);
+  EXPECT_THAT(only().summary, HasSubstr("but for bytes 6 and 7 it is NULL, the end of the list"));
+}
+
 TEST_F(Audit, AFreePointerThatLeadsToAnotherSlabIsForeign) {
   heap.point(active, 5, heap.object(other, 2));
   const SlabCorruption found = only();
