@@ -85,6 +85,16 @@ Finding without_object(const FaultFacts& fault) {
   return finding;
 }
 
+// The bad address, or what it was computed from: the instruction may have been handed a sum.
+bool came_by(const FaultFacts& fault, const std::string& text) {
+  const auto is_named = [&](std::uint64_t value) {
+    return value >= kFirstPage && text.find(fmt::format("{}", VirtAddr{value})) != text.npos;
+  };
+  return is_named(fault.value) ||
+         std::any_of(fault.steps.begin(), fault.steps.end(),
+                     [&](const FaultStep& step) { return step.value && is_named(*step.value); });
+}
+
 // A finding of the heap that this fault follows from: it stumbled over the same object, or took the
 // next free object of a cache whose freelist is damaged.
 Finding* cause_of(const FaultFacts& fault, std::vector<Finding>& found) {
@@ -93,12 +103,19 @@ Finding* cause_of(const FaultFacts& fault, std::vector<Finding>& found) {
     if (fault.source && fault.source->object && each.object == fault.source->object->address)
       return true;
     return each.kind == "free-pointer-overwritten" &&
-           std::any_of(each.evidence.begin(), each.evidence.end(), [&](const std::string& text) {
-             return text.find(fmt::format("{}", VirtAddr{fault.value})) != std::string::npos;
-           });
+           std::any_of(each.evidence.begin(), each.evidence.end(),
+                       [&](const std::string& text) { return came_by(fault, text); });
   };
   const auto cause = std::find_if(found.begin(), found.end(), leads_there);
   return cause != found.end() ? &*cause : nullptr;
+}
+
+// Of several that are alike, the one that the kernel died of is told first.
+void tell_first(const Finding* cause, std::vector<Finding>& found) {
+  const auto at = found.begin() + (cause - found.data());
+  const auto first = std::find_if(found.begin(), at,
+                                  [&](const Finding& each) { return each.kind == cause->kind; });
+  std::rotate(first, at, at + 1);
 }
 
 }  // namespace
@@ -109,6 +126,7 @@ void look_at_fault(const Findings& facts, std::vector<Finding>& found) {
   const auto crash = fmt::format("the crash followed from it: {}", fault.verdict);
   if (Finding* cause = cause_of(fault, found)) {
     cause->evidence.push_back(crash);
+    tell_first(cause, found);
     return;
   }
   if (fault.source && fault.source->object) {

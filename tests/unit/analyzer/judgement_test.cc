@@ -188,6 +188,30 @@ TEST(Judgement, TheFaultOverADamagedFreelistIsNoFindingOfItsOwn) {
   EXPECT_THAT(judgement.findings[0].evidence, Contains(HasSubstr("the crash followed from it")));
 }
 
+// x86_64: "addq %rax, %rcx; movq (%rcx), %rbx" faults on a sum. One of two like it was stumbled
+// over.
+TEST(Judgement, OfSeveralDamagedFreelistsTheOneThatWasTakenFromComesFirst) {
+  Findings facts;
+  auto idle = corruption(CorruptionKind::kFreePointerInvalid, "nobody came by here");
+  idle.pointer = VirtAddr{0xfffc888006110de0};
+  auto bad = corruption(CorruptionKind::kFreePointerInvalid, "the freelist of CPU 0");
+  bad.object.reset();
+  bad.pointer = VirtAddr{0xfffc88801f460180};
+  facts.slab.corruptions = {corruption(CorruptionKind::kFreedTwice, "freed twice"), idle, bad};
+  facts.slab.corruptions[1].object = VirtAddr{0xffff8880061101c0};
+  facts.fault = fault();
+  facts.fault->value = 0xfffc88801f460190;
+  facts.fault->source.reset();
+  facts.fault->steps.resize(2);
+  facts.fault->steps[1].value = 0xfffc88801f460180;
+  const Judgement judgement = judge(facts);
+  ASSERT_EQ(judgement.findings.size(), 3u);
+  EXPECT_EQ(judgement.findings[0].kind, "double-free");
+  EXPECT_EQ(judgement.findings[1].summary, "the freelist of CPU 0");
+  EXPECT_THAT(judgement.findings[1].evidence, Contains(HasSubstr("the crash followed from it")));
+  EXPECT_EQ(judgement.findings[2].summary, "nobody came by here");
+}
+
 TEST(Judgement, KasanCaughtInTheActComesFirst) {
   Findings facts;
   auto caught = report("kasan-use-after-free", "KASAN: use-after-free Write in late_write");
