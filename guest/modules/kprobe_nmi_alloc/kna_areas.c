@@ -52,38 +52,53 @@ static struct kna_area *kna_area_find(struct kna_bucket *bucket,
 	return NULL;
 }
 
-static struct kna_area *kna_area_new(struct kna_bucket *bucket,
-				     const struct address_space *mapping, pgoff_t first)
+/* Notes a read in the area that is known; false: there is none. */
+static bool kna_area_note(struct kna_bucket *bucket, const struct address_space *mapping,
+			  pgoff_t first, unsigned int page)
 {
-	struct kna_area *area = kmem_cache_zalloc(kna_cache, GFP_ATOMIC | __GFP_NOWARN);
+	struct kna_area *area = kna_area_find(bucket, mapping, first);
 
 	if (!area)
-		return NULL;
-	area->mapping = mapping;
-	area->first = first;
-	hlist_add_head(&area->link, &bucket->areas);
-	return area;
+		return false;
+	area->read_at = jiffies;
+	area->read_ns[page][area->next[page]] = ktime_get_mono_fast_ns();
+	area->next[page] = (area->next[page] + 1) % KNA_HISTORY;
+	return true;
 }
 
-/* In the probe's handler. An area that there is no memory for is not counted. */
+/*
+ * In the probe's handler. An area that there is no memory for is not counted. No lock is held while
+ * memory is allocated, as who waits for it cannot be stopped when the kernel panics there.
+ */
 void kna_area_read(const struct address_space *mapping, pgoff_t index)
 {
 	pgoff_t first = index & ~(pgoff_t)(KNA_AREA_PAGES - 1);
 	struct kna_bucket *bucket = kna_bucket_of(mapping, first);
 	struct kna_area *area;
-	unsigned int page = index - first;
 	unsigned long flags;
+	bool known;
 
 	raw_spin_lock_irqsave(&bucket->lock, flags);
-	area = kna_area_find(bucket, mapping, first);
-	if (!area)
-		area = kna_area_new(bucket, mapping, first);
-	if (area) {
-		area->read_at = jiffies;
-		area->read_ns[page][area->next[page]] = ktime_get_mono_fast_ns();
-		area->next[page] = (area->next[page] + 1) % KNA_HISTORY;
-	}
+	known = kna_area_note(bucket, mapping, first, index - first);
 	raw_spin_unlock_irqrestore(&bucket->lock, flags);
+	if (known)
+		return;
+
+	area = kmem_cache_zalloc(kna_cache, GFP_ATOMIC | __GFP_NOWARN);
+	if (!area)
+		return;
+	area->mapping = mapping;
+	area->first = first;
+
+	raw_spin_lock_irqsave(&bucket->lock, flags);
+	known = kna_area_find(bucket, mapping, first);
+	if (!known)
+		hlist_add_head(&area->link, &bucket->areas);
+	kna_area_note(bucket, mapping, first, index - first);
+	raw_spin_unlock_irqrestore(&bucket->lock, flags);
+	/* Another CPU was first. */
+	if (known)
+		kmem_cache_free(kna_cache, area);
 }
 
 /* Forgets the areas that were not read for so many jiffies. */
