@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "analyzer/facts/exception_cpu.h"
 #include "analyzer/facts/heap.h"
 #include "analyzer/facts/report_start.h"
 #include "analyzer/facts/tasks.h"
@@ -209,7 +210,9 @@ const CpuSnapshot* Session::panic_cpu() {
     found = std::ranges::find_if(
         cpus(), [&](const CpuSnapshot& cpu) { return begins_report(**kernel, cpu.state.pc); });
   }
-  return found != cpus().end() ? &*found : &cpus().front();
+  if (found != cpus().end()) return &*found;
+  const CpuSnapshot* inside = exception() ? cpu_inside(*exception(), cpus()) : nullptr;
+  return inside != nullptr ? inside : &cpus().front();
 }
 
 const CpuSnapshot* Session::cpu_of(VirtAddr task) {

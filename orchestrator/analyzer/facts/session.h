@@ -62,7 +62,7 @@ class Session {
   Whatis* whatis();         // null without a kernel
   const SlabFacts& slab();  // every cache, and what in them cannot be
 
-  // The CPU that panicked, else one that begins a report, else the first. Null when there is none.
+  // The CPU that panicked, else one that begins a report or gives it, else the first. Null: no CPU.
   const CpuSnapshot* panic_cpu();
   // The CPU that `task` runs on; null: it sleeps.
   const CpuSnapshot* cpu_of(VirtAddr task);

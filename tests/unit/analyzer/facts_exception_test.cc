@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "analyzer/facts/exception.h"
+#include "analyzer/facts/exception_cpu.h"
 
 #include <gmock/gmock.h>
 
@@ -189,6 +189,20 @@ TEST_F(Crash, TheFrameThatTheLogConfirmsIsTheException) {
   EXPECT_THAT(found->facts.source, HasSubstr("asm_exc_page_fault"));
   EXPECT_EQ(found->sp, VirtAddr{kStack + 0x3e78});
   EXPECT_TRUE(found->stack.contains(found->sp));
+}
+
+// A core that was taken while the oops was still being printed: nobody has panicked yet.
+TEST_F(Crash, WithoutAPanicTheCpuThatStandsOnItsStackIsStillInside) {
+  memory_.put(kData + 0x100, std::int32_t{-1});
+  auto printing = report();
+  printing.panicked = false;
+  const auto found = find({printing});
+  ASSERT_TRUE(found);
+  const auto all = cpus();
+  EXPECT_FALSE(all[1].panicking);
+  EXPECT_EQ(cpu_inside(*found, all), &all[1]);
+  const auto gone_on = cpus(kStack + 0x10'0000);
+  EXPECT_EQ(cpu_inside(*found, gone_on), nullptr);
 }
 
 TEST_F(Crash, AFrameThatOneRegisterContradictsIsNotTheException) {
