@@ -176,6 +176,10 @@ std::vector<std::string> device_drivers(const scenario::Guest& guest) {
       names.emplace_back(driver.name);
     }
   }
+  const auto has_ext4 = [](const scenario::Disk& disk) { return disk.format == scenario::kExt4; };
+  if (std::any_of(guest.disks.begin(), guest.disks.end(), has_ext4)) {
+    names.emplace_back(scenario::kExt4);  // the module has the file system's name
+  }
   if (guest.network == scenario::Network::kUser) names.emplace_back("virtio_net");
   return names;
 }

@@ -31,10 +31,14 @@ inline constexpr NamedDiskBus kDiskBuses[] = {{"virtio", DiskBus::kVirtio},
                                               {"megasas", DiskBus::kMegasas},
                                               {"scsi", DiskBus::kScsi}};
 
+inline constexpr std::string_view kExt4 = "ext4";
+
 struct Disk {
-  std::uint64_t bytes = 0;  // of an empty disk; 0 with an image
+  std::uint64_t bytes = 0;  // of a disk without an image; 0 with one
   fs::path image = {};      // absolute; never written: the guest writes to a copy that goes away
-  std::string format = {};  // of the image: "raw", "qcow2"
+  // Of the image: "raw", "qcow2". Of a disk without one: the file system that it has, kExt4, or
+  // none.
+  std::string format = {};
   DiskBus bus = DiskBus::kVirtio;
 };
 

@@ -15,6 +15,7 @@ constexpr std::uint64_t kMinMemory = 64u << 20;
 constexpr std::uint64_t kMaxMemory = std::uint64_t{1} << 40;
 constexpr std::uint64_t kMemoryStep = 1u << 20;  // QEMU's -m is told MiB
 constexpr std::uint64_t kSector = 512;
+constexpr std::uint64_t kMinFileSystem = 8u << 20;  // room for ext4's journal
 constexpr std::size_t kMaxDisks = 16;
 constexpr std::size_t kMaxDevices = 32;
 
@@ -46,6 +47,7 @@ class GuestReader {
   void read_memory(const Node& node);
   void read_disks(const Node& node);
   Disk read_disk(const Node& node);
+  void read_file_system(const Node& format, Disk& disk);
   void read_image(const Node& node, const Node* format, Disk& disk);
   std::optional<fs::path> find_image(const Node& node);
   Hardware read_hardware(MapReader& map);
@@ -138,11 +140,25 @@ Disk GuestReader::read_disk(const Node& node) {
                                 size->text));
     }
     disk.bytes = bytes.value_or(0);
-    if (format != nullptr) problems_.add(format->mark, "'format' is of an 'image'");
+    if (format != nullptr) read_file_system(*format, disk);
   } else if (node.kind == Node::Kind::kMap) {
     problems_.add(node.mark, "the disk has neither 'size' nor 'image'");
   }
   return disk;
+}
+
+void GuestReader::read_file_system(const Node& format, Disk& disk) {
+  const auto name = read_text(format, "'format'", problems_);
+  if (name && *name == kExt4 && disk.bytes != 0 && disk.bytes < kMinFileSystem) {
+    problems_.add(format.mark, fmt::format("a disk with a file system has at least {}M, found {}",
+                                           kMinFileSystem >> 20, human_bytes(disk.bytes)));
+  } else if (name && *name == kExt4) {
+    disk.format = *name;
+  } else if (name) {
+    problems_.add(
+        format.mark,
+        fmt::format("'format' is ext4 on a disk without an 'image', found {}", shown(*name)));
+  }
 }
 
 void GuestReader::read_image(const Node& node, const Node* format, Disk& disk) {

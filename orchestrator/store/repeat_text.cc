@@ -27,7 +27,8 @@ std::string describe_guest(const scenario::Guest& guest) {
   std::string text = fmt::format("{} MiB, {} CPU{}", guest.memory_bytes >> 20, guest.cpus,
                                  guest.cpus == 1 ? "" : "s");
   for (const scenario::Disk& disk : guest.disks) {
-    text += disk.image.empty() ? fmt::format(", disk of {} bytes", disk.bytes)
+    text += disk.image.empty() ? fmt::format(", disk of {} bytes{}{}", disk.bytes,
+                                             disk.format.empty() ? "" : ", ", disk.format)
                                : fmt::format(", disk {}", disk.image.string());
   }
   return text;

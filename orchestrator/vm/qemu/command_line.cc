@@ -5,6 +5,7 @@
 
 #include "base/process.h"
 #include "guest/protocol.h"
+#include "vm/qemu/disk_file.h"
 
 namespace rig::vm::qemu {
 namespace {
@@ -160,7 +161,7 @@ std::string command_line_by_hand(const Machine& machine, const VmConfig& config,
       continue;
     }
     wiring.disks.push_back(fmt::format("disk{}.img", wiring.disks.size()));
-    line += fmt::format("truncate -s {} {} && ", disk.bytes, wiring.disks.back());
+    line += create_disk_by_hand(disk, wiring.disks.back());
   }
   const Command command{.program = std::string(machine.binary),
                         .args = command_line(machine, config, accelerator, wiring),

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "vm/child.h"
 #include "vm/qemu/command_line.h"
+#include "vm/qemu/disk_file.h"
 #include "vm/qmp.h"
 
 namespace rig::vm::qemu {
@@ -268,6 +269,7 @@ Result<Texts> try_start(const VmConfig& config, const Machine& machine, const fs
 Result<Texts> check_machine(const VmConfig& config) {
   RIG_ASSIGN(const Machine* machine, machine_for(config.arch));
   Texts notes;
+  RIG_TRY(check_disk_tools(config.disks));
   RIG_ASSIGN(const auto memory, check_memory(config.memory_bytes, host_memory()));
   if (memory) notes.push_back(*memory);
   if (is_plain(config) && config.cpus <= kPlainCpus) return notes;

@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "base/text.h"
+#include "vm/qemu/disk_file.h"
 
 namespace rig::vm::qemu {
 namespace {
@@ -29,23 +30,6 @@ std::string_view last_lines(std::string_view text) {
 }
 
 // An empty sparse file that has no name any more.
-Result<UniqueFd> create_disk(std::uint64_t size) {
-  std::error_code error;
-  const fs::path folder = fs::temp_directory_path(error);
-  if (error) return fail(Blame::kRig, "no folder for temporary files: {}", error.message());
-  UniqueFd fd(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-  if (!fd) {
-    std::string pattern = (folder / "crashrig-disk.XXXXXX").string();
-    fd.reset(::mkostemp(pattern.data(), O_CLOEXEC));
-    if (fd) ::unlink(pattern.c_str());
-  }
-  if (!fd || ::ftruncate(fd.get(), static_cast<off_t>(size)) != 0) {
-    return fail_errno(
-        errno, fmt::format("cannot create a disk of {} in {}", human_bytes(size), folder.string()));
-  }
-  return fd;
-}
-
 Status check(const VmConfig& config) {
   constexpr std::uint64_t kMiB = 1 << 20;
   if (config.memory_bytes == 0 || config.memory_bytes % kMiB != 0) {
@@ -137,7 +121,7 @@ Status QemuVm::launch(const Machine& machine, const fs::path& program) {
       wiring.disks.push_back(each.image.string());
       continue;
     }
-    RIG_ASSIGN(UniqueFd disk, create_disk(each.bytes));
+    RIG_ASSIGN(UniqueFd disk, create_disk(each, config_.stop));
     inherit.push_back(disk.get());
     // QEMU opens a disk read-only first and again to write, which an -add-fd set serves only with
     // two descriptors.
