@@ -216,9 +216,12 @@ std::vector<Format> make_bugs() {
       // The object's own cache, not the one that it was freed to (mm/slab.h, cache_from_obj()).
       {.family = "slub",
        .role = Role::kMessage,
-       .needles = {"Wrong slab cache"},
+       .needles = {"Wrong slab cache", "Object is not a Slab page"},
        .spellings = {{R"(Wrong slab cache\. (?P<what>\S+) but object is from (?P<cache>\S+))",
-                      "slub-wrong-cache", "SLUB: wrong slab cache in {function}"}},
+                      "slub-wrong-cache", "SLUB: wrong slab cache in {function}"},
+                     // virt_to_cache(). Old kernels follow the NULL slab_cache of such a page.
+                     {R"(virt_to_cache: Object is not a Slab page)", "slub-not-a-slab-page",
+                      "SLUB: freed object is not in a slab page in {function}"}},
        .skip = &warning_helpers()},
       {.family = "refcount",
        .role = Role::kMessage,

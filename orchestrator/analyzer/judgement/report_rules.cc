@@ -36,6 +36,7 @@ constexpr Meaning kMeanings[] = {
     {"slub-padding-overwritten", "", "out-of-bounds-write"},
     {"slub-object-already-free", "", "double-free"},
     {"slub-freechain-corrupt", "", "free-pointer-overwritten"},
+    {"slub-not-a-slab-page", "", "invalid-free"},
     {"slub-", "", "slab-damaged"},
     {"list-corruption", "", "list-corrupted"},
     {"refcount", "", "reference-count-wrong"},

@@ -100,6 +100,7 @@ TEST(StartsReport, KnowsOldAndNewSpellings) {
        "slub-padding-overwritten"},
       {"cache_from_obj: Wrong slab cache. kmalloc-64 but object is from kmalloc-32",
        "slub-wrong-cache"},
+      {"virt_to_cache: Object is not a Slab page!", "slub-not-a-slab-page"},
       {"list_del corruption. prev->next should be ffff, but was dead", "list-corruption"},
       {"list_add corruption. next->prev should be prev", "list-corruption"},
       {"refcount_t: underflow; use-after-free.", "refcount"},
@@ -213,6 +214,24 @@ TEST(Report, FreeingToTheWrongCacheIsOneReportOfTheObjectsOwnCache) {
   EXPECT_EQ(reports[0].cache, "heap_own");
   EXPECT_EQ(reports[0].function, "hf_free_victim");
   EXPECT_EQ(reports[0].title, "SLUB: wrong slab cache in hf_free_victim");
+}
+
+TEST(Slub, AFreeOfWhatIsInNoSlabIsOneReportWithItsWarning) {
+  const auto reports = parse_reports(
+      "[   97.941470] ext4_free_in_core_inode: inode 0 still in fc list\n"
+      "[   97.941700] ------------[ cut here ]------------\n"
+      "[   97.941985] virt_to_cache: Object is not a Slab page!\n"
+      "[   97.942260] WARNING: CPU: 1 PID: 0 at mm/slab.h:630 kmem_cache_free+0x2ec/0x370\n"
+      "[   97.943000] pc : kmem_cache_free+0x2ec/0x370\n"
+      "[   97.943100] lr : kmem_cache_free+0x2ec/0x370\n"
+      "[   97.943200] Call trace:\n"
+      "[   97.943300]  kmem_cache_free+0x2ec/0x370\n"
+      "[   97.943400]  ext4_free_in_core_inode+0x40/0x70 [ext4]\n"
+      "[   97.943500]  rcu_do_batch+0x154/0x450\n"
+      "[   97.943600] ---[ end trace 0000000000000000 ]---\n");
+  ASSERT_EQ(reports.size(), 1u);
+  EXPECT_EQ(reports[0].kind, "slub-not-a-slab-page");
+  EXPECT_EQ(reports[0].function, "ext4_free_in_core_inode");
 }
 
 TEST(Panic, ThatFollowsFromAReportIsNoReportOfItsOwn) {
