@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// files_under_pressure [--seconds N] [--rounds N] [--files N] [--seed N] [--disk PATH]
+// [--options TEXT] [--events PATH] [--shrink CACHE] [--stay N]: on an ext4 disk, round by round,
+// files are created, written, read back, verified and deleted; then memory is taken until the
+// kernel reclaims, and given back. Exit code: 0 all data was right, 1 it was not or the file system
+// failed, 2 usage, 3 the load could not be set up.
+#include <fcntl.h>
+#include <linux/membarrier.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cinttypes>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <optional>
+#include <string>
+
+#include "guest/stress/file_load.h"
+#include "guest/stress/load.h"
+#include "guest/stress/memory_load.h"
+
+namespace rig::guest {
+namespace {
+
+constexpr char kFolder[] = "/tmp/files";
+constexpr std::size_t kReuse = std::size_t{512} << 10;  // what was given back has new owners then
+
+struct Options {
+  unsigned long seconds = 10;
+  unsigned long rounds = 0;  // 0: as many as there is time for
+  unsigned long files = 1000;
+  unsigned long seed = 1;
+  unsigned long stay = 0;  // one of so many files stays open, and is deleted after the others
+  std::string disk = "/dev/vda";
+  std::string mount_options;
+  std::string events;  // a file that tells of deletions; empty: nobody asks
+  std::string shrink;  // a slab cache whose free slabs are given back when memory is short
+};
+
+std::optional<Options> parse_options(int argc, char** argv) {
+  Options options;
+  const auto number_of = [&](const char* name) {
+    return std::strcmp(name, "--seconds") == 0  ? &options.seconds
+           : std::strcmp(name, "--rounds") == 0 ? &options.rounds
+           : std::strcmp(name, "--files") == 0  ? &options.files
+           : std::strcmp(name, "--seed") == 0   ? &options.seed
+           : std::strcmp(name, "--stay") == 0   ? &options.stay
+                                                : nullptr;
+  };
+  const auto text_of = [&](const char* name) {
+    return std::strcmp(name, "--disk") == 0      ? &options.disk
+           : std::strcmp(name, "--options") == 0 ? &options.mount_options
+           : std::strcmp(name, "--events") == 0  ? &options.events
+           : std::strcmp(name, "--shrink") == 0  ? &options.shrink
+                                                 : nullptr;
+  };
+  for (int i = 1; i < argc; i += 2) {
+    if (i + 1 == argc) return std::nullopt;
+    if (unsigned long* const number = number_of(argv[i])) {
+      char* end = nullptr;
+      *number = std::strtoul(argv[i + 1], &end, 10);
+      if (*end != '\0' || *number == 0) return std::nullopt;
+    } else if (std::string* const text = text_of(argv[i])) {
+      *text = argv[i + 1];
+    } else {
+      return std::nullopt;
+    }
+  }
+  return options;
+}
+
+// Reads all that there is to read, as whoever is told about deletions does.
+bool drain(Load& load, const std::string& path) {
+  if (path.empty()) return true;
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return load.fail_setup(path.c_str(), errno), false;
+  char line[64];
+  ssize_t got = 0;
+  while ((got = read(fd, line, sizeof(line))) > 0 && !load.stopping()) load.count_work(1);
+  const int error = errno;
+  close(fd);
+  if (got < 0) return load.fail(path.c_str(), error), false;
+  return true;
+}
+
+// As administrators do when memory is short: /sys/kernel/slab/CACHE/shrink.
+bool shrink(Load& load, const std::string& cache) {
+  if (cache.empty()) return true;
+  const std::string path = "/sys/kernel/slab/" + cache + "/shrink";
+  const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  const bool done = fd >= 0 && write(fd, "1\n", 2) == 2;
+  const int error = errno;
+  if (fd >= 0) close(fd);
+  if (!done) load.fail_setup(path.c_str(), error);
+  return done;
+}
+
+// Until whatever the kernel has put off until now (RCU) may be done.
+void wait_for_readers() {
+  syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+}
+
+// Memory gets short while the deleted files' inodes are still unread news, and stays short while
+// they are read.
+bool press(Load& load, const Options& options) {
+  MemoryHog hog(load);
+  if (!hog.take_until_reclaim()) return false;
+  if (!shrink(load, options.shrink) || !hog.take(kReuse)) return false;
+  if (!drain(load, options.events)) return false;
+  wait_for_readers();
+  return true;
+}
+
+// Without swap kswapd has little to give: it starts a little earlier than it would, so that memory
+// is short and nobody is killed for it.
+bool set_watermarks(Load& load) {
+  constexpr char kPath[] = "/proc/sys/vm/watermark_scale_factor";
+  const int fd = open(kPath, O_WRONLY | O_CLOEXEC);
+  const bool done = fd >= 0 && write(fd, "100\n", 4) == 4;  // 1 % of memory; default 0.1 %
+  const int error = errno;
+  if (fd >= 0) close(fd);
+  if (!done) load.fail_setup(kPath, error);
+  return done;
+}
+
+bool mount_disk(Load& load, const Options& options) {
+  mkdir("/tmp", 0755);
+  mkdir(kFolder, 0755);
+  if (mount(options.disk.c_str(), kFolder, "ext4", 0, options.mount_options.c_str()) == 0) {
+    return true;
+  }
+  load.fail_setup(("mount " + options.disk).c_str(), errno);
+  return false;
+}
+
+int run(const Options& options) {
+  Load load("files_under_pressure");
+  if (!set_watermarks(load) || !mount_disk(load, options)) return load.exit_code();
+  std::printf("files_under_pressure: %lu s, %lu files, seed %lu, on %s (%s)\n", options.seconds,
+              options.files, options.seed, options.disk.c_str(),
+              options.mount_options.empty() ? "no options" : options.mount_options.c_str());
+  std::fflush(stdout);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(options.seconds);
+  FileWorker files(load, kFolder, options.seed, options.stay);
+  unsigned long round = 0;
+  while (std::chrono::steady_clock::now() < end &&
+         (options.rounds == 0 || round < options.rounds)) {
+    const bool done = files.create(++round, static_cast<unsigned>(options.files)) &&
+                      files.verify() && files.remove();
+    wait_for_readers();
+    if (!done || !press(load, options)) break;
+    if (!files.verify() || !files.remove_rest() || !drain(load, options.events)) break;
+    std::printf("files_under_pressure: %lu rounds, %" PRIu64 " files written, %" PRIu64 " read\n",
+                round, load.counters().writes.load(), load.counters().reads.load());
+    std::fflush(stdout);
+  }
+  if (load.exit_code() == 0 && umount(kFolder) != 0) load.fail("unmount", errno);
+  return load.exit_code();
+}
+
+}  // namespace
+}  // namespace rig::guest
+
+int main(int argc, char** argv) {
+  const auto options = rig::guest::parse_options(argc, argv);
+  if (!options) {
+    std::fprintf(stderr,
+                 "usage: files_under_pressure [--seconds N] [--rounds N] [--files N] [--seed N] "
+                 "[--disk PATH] [--options TEXT] [--events PATH] [--shrink CACHE] [--stay N]\n");
+    return 2;
+  }
+  return rig::guest::run(*options);
+}
