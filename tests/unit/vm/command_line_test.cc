@@ -133,6 +133,16 @@ TEST(CommandLine, ByHandMakesEmptyDisksButNoImages) {
                               "file=/i/base.qcow2"));
 }
 
+TEST(CommandLine, ByHandMakesTheFileSystemOfADisk) {
+  VmConfig formatted = config();
+  formatted.disks = {{.bytes = 64 << 20, .format = std::string(scenario::kExt4)}};
+  const std::string line = command_line_by_hand(x86(), formatted, "tcg");
+  EXPECT_THAT(line, testing::StartsWith(
+                        "truncate -s 67108864 disk0.img && /usr/sbin/mke2fs -q -F -t ext4 "));
+  EXPECT_THAT(line, HasSubstr(" disk0.img && qemu-system-x86_64 "));
+  EXPECT_THAT(line, HasSubstr("format=raw,"));
+}
+
 TEST(Machine, EveryArchitectureHasARowOfItsOwn) {
   for (const Arch arch : {Arch::kX86_64, Arch::kArm64}) {
     const auto machine = machine_for(arch);
