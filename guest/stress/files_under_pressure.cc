@@ -20,6 +20,7 @@
 #include <cstring>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "guest/stress/file_load.h"
 #include "guest/stress/load.h"
@@ -29,6 +30,7 @@ namespace rig::guest {
 namespace {
 
 constexpr char kFolder[] = "/tmp/files";
+constexpr unsigned kLeftPercent = 5;                    // of memory, while it is short
 constexpr std::size_t kReuse = std::size_t{512} << 10;  // what was given back has new owners then
 
 struct Options {
@@ -89,16 +91,21 @@ bool drain(Load& load, const std::string& path) {
   return true;
 }
 
-// As administrators do when memory is short: /sys/kernel/slab/CACHE/shrink.
-bool shrink(Load& load, const std::string& cache) {
-  if (cache.empty()) return true;
-  const std::string path = "/sys/kernel/slab/" + cache + "/shrink";
+bool write_text(Load& load, const std::string& path, std::string_view text) {
   const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC);
-  const bool done = fd >= 0 && write(fd, "1\n", 2) == 2;
+  const bool done =
+      fd >= 0 && write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
   const int error = errno;
   if (fd >= 0) close(fd);
   if (!done) load.fail_setup(path.c_str(), error);
   return done;
+}
+
+// As administrators do when memory is short: what the shrinkers have left, then the cache's slabs
+// that are free by that.
+bool shrink(Load& load, const std::string& cache) {
+  if (!write_text(load, "/proc/sys/vm/drop_caches", "2\n")) return false;
+  return cache.empty() || write_text(load, "/sys/kernel/slab/" + cache + "/shrink", "1\n");
 }
 
 // Until whatever the kernel has put off until now (RCU) may be done.
@@ -110,7 +117,7 @@ void wait_for_readers() {
 // they are read.
 bool press(Load& load, const Options& options) {
   MemoryHog hog(load);
-  if (!hog.take_until_reclaim()) return false;
+  if (!hog.take_all_but(kLeftPercent)) return false;
   if (!shrink(load, options.shrink) || !hog.take(kReuse)) return false;
   if (!drain(load, options.events)) return false;
   wait_for_readers();
@@ -120,13 +127,7 @@ bool press(Load& load, const Options& options) {
 // Without swap kswapd has little to give: it starts a little earlier than it would, so that memory
 // is short and nobody is killed for it.
 bool set_watermarks(Load& load) {
-  constexpr char kPath[] = "/proc/sys/vm/watermark_scale_factor";
-  const int fd = open(kPath, O_WRONLY | O_CLOEXEC);
-  const bool done = fd >= 0 && write(fd, "100\n", 4) == 4;  // 1 % of memory; default 0.1 %
-  const int error = errno;
-  if (fd >= 0) close(fd);
-  if (!done) load.fail_setup(kPath, error);
-  return done;
+  return write_text(load, "/proc/sys/vm/watermark_scale_factor", "100\n");  // 1 %; default 0.1 %
 }
 
 bool mount_disk(Load& load, const Options& options) {

@@ -41,7 +41,7 @@ bool MemoryHog::take(std::size_t bytes) {
   return true;
 }
 
-bool MemoryHog::take_until_reclaim() {
+bool MemoryHog::take_all_but(unsigned percent) {
   const auto total = read_row("/proc/meminfo", "MemTotal:");
   const auto before = read_row("/proc/vmstat", "slabs_scanned");
   while (!load_.stopping()) {
@@ -50,7 +50,7 @@ bool MemoryHog::take_until_reclaim() {
     if (!total || !before || !free || !now) {
       return load_.fail_setup("/proc does not tell about memory", 0), false;
     }
-    if (*now != *before) return true;
+    if (*now != *before && *free * 100 < *total * percent) return true;
     if (!take(*free * kNearPart > *total ? kStep : kSmallStep)) return false;
   }
   return false;

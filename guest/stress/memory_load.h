@@ -17,9 +17,10 @@ class MemoryHog {
   MemoryHog(const MemoryHog&) = delete;
   MemoryHog& operator=(const MemoryHog&) = delete;
 
-  // Until the kernel's shrinkers have gone over objects of theirs. Memory as such says little: how
-  // much is left when reclaim begins depends on the machine.
-  bool take_until_reclaim();
+  // Until the kernel's shrinkers have gone over objects of theirs, and less than `percent` is free:
+  // where there are several zones, reclaim begins with the first that runs short. `percent` has to
+  // be above the watermarks: what lies below is for the kernel, which kills for it.
+  bool take_all_but(unsigned percent);
   bool take(std::size_t bytes);
   void release();
 
