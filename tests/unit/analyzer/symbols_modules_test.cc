@@ -5,6 +5,7 @@
 
 #include "analyzer/symbols/kernel.h"
 #include "analyzer/symbols/name_index.h"
+#include "analyzer/symbols/symbol_address.h"
 #include "fakes/fake_memory.h"
 #include "fakes/synthetic_btf.h"
 
@@ -69,11 +70,10 @@ class LoadedModule : public testing::TestWithParam<bool> {
     const int ptr = btf.pointer();
     const int list = btf.structure("list_head", 16, {{"next", ptr, 0}, {"prev", ptr, 8}});
     const int name = btf.array(btf.integer("char", 1), 56);
-    std::vector<BtfBuilder::Field> fields = {{"list", list, 8},
-                                             {"name", name, 24},
-                                             {"kallsyms", ptr, 96},
-                                             {"percpu", ptr, 168},
-                                             {"percpu_size", u32, 176}};
+    std::vector<BtfBuilder::Field> fields = {{"list", list, 8},         {"name", name, 24},
+                                             {"kallsyms", ptr, 96},     {"percpu", ptr, 168},
+                                             {"percpu_size", u32, 176}, {"gpl_syms", ptr, 184},
+                                             {"num_gpl_syms", u32, 192}};
     if (GetParam()) {
       const int each = btf.structure("module_memory", 16, {{"base", ptr, 0}, {"size", u32, 8}});
       fields.push_back({"mem", btf.array(each, 2), 128});
@@ -82,7 +82,10 @@ class LoadedModule : public testing::TestWithParam<bool> {
                                      {{"base", ptr, 0}, {"size", u32, 8}, {"text_size", u32, 12}});
       fields.push_back({"core_layout", core, 128});
     }
-    btf.structure("module", 192, fields);
+    btf.structure("module", 200, fields);
+    btf.structure(
+        "kernel_symbol", 12,
+        {{"value_offset", u32, 0}, {"name_offset", u32, 4}, {"namespace_offset", u32, 8}});
     btf.structure("mod_kallsyms", 32,
                   {{"symtab", ptr, 0}, {"num_symtab", u32, 8}, {"strtab", ptr, 16}});
     return btf.build();
@@ -119,6 +122,26 @@ TEST_P(LoadedModule, ItsStaticPerCpuVariablesAreFoundByName) {
   ASSERT_TRUE(modules);
   EXPECT_EQ(modules->per_cpu("hits"), VirtAddr{kPerCpu + 8});
   EXPECT_FALSE(modules->per_cpu("calls")) << "it is no per-CPU variable";
+}
+
+// arm64 kernels of Debian are built without CONFIG_KALLSYMS_ALL: data has no ELF symbol there.
+TEST_P(LoadedModule, ExportedDataIsFoundWithoutAnElfSymbol) {
+  constexpr std::uint64_t kExports = kTextAt + 0x1800;
+  memory_.put(kModule + 184, kExports);
+  memory_.put(kModule + 192, std::uint32_t{2});
+  memory_.put(kExports, std::int32_t{0x1010 - 0x1800});  // toa_stats, 0x10 into the data
+  memory_.put(kExports + 4, std::uint32_t{0x100 - 4});   // its name
+  memory_.put(kExports + 12, std::uint32_t{0x10000});    // outside of the module
+  memory_.put(kExports + 16, std::uint32_t{0x120 - 16});
+  memory_.put_text(kExports + 0x100, "toa_stats");
+  memory_.put_text(kExports + 0x120, "toa_other");
+  auto modules = read();
+  ASSERT_TRUE(modules);
+  const Vmcoreinfo info("");
+  const Kernel kernel(memory_, info, {}, types(), *std::move(modules));
+  EXPECT_EQ(symbol_address(kernel, "toa_stats"), VirtAddr{kTextAt + 0x1010});
+  EXPECT_EQ(symbol_address(kernel, "calls"), VirtAddr{kTextAt + 0x1008});
+  EXPECT_FALSE(symbol_address(kernel, "toa_other")) << "it would lie outside of the module";
 }
 
 TEST_P(LoadedModule, MarksOfTheToolchainNameNoFunction) {
