@@ -15,6 +15,11 @@ function(rig_room)
   target_compile_options(rig_${ROOM_NAME} PRIVATE ${RIG_WARNINGS})
   list(TRANSFORM ROOM_USES PREPEND rig_)
   target_link_libraries(rig_${ROOM_NAME} PUBLIC ${ROOM_USES} PRIVATE ${ROOM_LIBRARIES})
+  if(RIG_UNITY)
+    set_target_properties(rig_${ROOM_NAME} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+    # It spares a file's own types, and cannot tell in a batch that they are that.
+    target_compile_options(rig_${ROOM_NAME} PRIVATE -Wno-subobject-linkage)
+  endif()
 endfunction()
 
 # Tests are compiled without optimisation, and what all of them include is parsed once: what they call is

@@ -83,6 +83,22 @@ std::vector<PointerFacts> take_pointers(Session& session, const Kernel& kernel,
   return follow_pointers(cpu->state.registers, cpu->state.sp, stack, stack_words, kernel, *whatis);
 }
 
+// A checker names an address that no register may hold any more when it ends the kernel.
+void follow_report(Session& session, std::vector<PointerFacts>& pointers) {
+  const auto report = oops::cause(session.reports());
+  Whatis* whatis = session.whatis();
+  if (!report || !report->address || whatis == nullptr) return;
+  const VirtAddr address{*report->address};
+  What what = whatis->ask(address);
+  if (!what.slab) return;
+  for (const PointerFacts& each : pointers) {
+    if (each.object && each.object->address == what.slab->object.address) return;
+  }
+  pointers.push_back({"address of the report", address, std::move(what.words),
+                      std::move(what.slab->object),
+                      static_cast<std::uint64_t>(what.slab->offset)});
+}
+
 // What can be said without virtual memory: the registers as the dump has them.
 void take_bare_cpus(const Core& core, const Architecture& arch, Findings& findings) {
   for (const CpuNote& note : core.cpus()) {
@@ -129,6 +145,7 @@ void take_kernel(Session& session, const Kernel& kernel, const Options& options,
   // The exception that was not survived, from the stack; where its registers and stack lead.
   if (const auto& exception = session.exception()) findings.exception = exception->facts;
   findings.pointers = take_pointers(session, kernel, options.stack_words);
+  follow_report(session, findings.pointers);
   findings.slab = session.slab();
   findings.fault = session.fault();
   findings.provenance = former_owners(session);

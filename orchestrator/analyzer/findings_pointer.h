@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "analyzer/heap_facts.h"
 #include "base/address.h"
 
 namespace rig::analyzer {
@@ -21,12 +22,13 @@ struct SlabObject {
   VirtAddr slab{};                 // the slab's first page
   std::optional<bool> allocated;   // nothing: could not be established (see `evidence`)
   std::string evidence;            // "on the freelist of CPU 1", "not on any freelist of its slab"
+  std::optional<ObjectTrack> allocated_by, freed_by;  // where slub_debug=U or KASAN noted it
   std::vector<std::byte> content;  // object_size bytes, as far as they are in the core
 };
 
 // One pointer that was followed: from where, and to what.
 struct PointerFacts {
-  std::string from;  // "register R14", "stack + 0x18"
+  std::string from;  // "register R14", "stack + 0x18", "address of the report"
   VirtAddr value{};
   std::string what;  // in words
   std::optional<SlabObject> object;

@@ -2,6 +2,7 @@
 #include "analyzer/slab_json.h"
 
 #include "analyzer/guest_json.h"
+#include "base/text.h"
 
 namespace rig::analyzer {
 namespace {
@@ -12,21 +13,14 @@ boost::json::array texts(const std::vector<std::string>& all) {
 
 }  // namespace
 
-std::string byte_words(ByteView bytes) {
-  std::string text;
-  for (const std::byte each : bytes) {
-    text += fmt::format("{}{:02x}", text.empty() ? "" : " ", std::to_integer<unsigned>(each));
-  }
-  return text;
-}
-
 boost::json::value slab_object_json(const std::optional<SlabObject>& facts) {
   if (!facts) return nullptr;
   return boost::json::object{
       {"address", hex(facts->address)},    {"cache", utf8(facts->cache)},
       {"object_size", facts->object_size}, {"slot", facts->slot},
       {"slab", hex(facts->slab)},          {"allocated", or_null(facts->allocated)},
-      {"evidence", utf8(facts->evidence)}, {"content", hex(ByteView(facts->content))}};
+      {"evidence", utf8(facts->evidence)}, {"allocated_by", track_json(facts->allocated_by)},
+      {"freed_by", track_json(facts->freed_by)}, {"content", hex(ByteView(facts->content))}};
 }
 
 boost::json::value track_json(const std::optional<ObjectTrack>& track) {
@@ -59,8 +53,8 @@ boost::json::object corruption_json(const SlabCorruption& facts) {
           {"object", hex_or_null(facts.object)},
           {"object_size", facts.object_size},
           {"offset", facts.offset},
-          {"expected", byte_words(facts.expected)},
-          {"found", byte_words(facts.found)},
+          {"expected", hex_bytes(facts.expected)},
+          {"found", hex_bytes(facts.found)},
           {"pointer", hex_or_null(facts.pointer)},
           {"allocated", or_null(facts.allocated)},
           {"where", utf8(facts.where)},

@@ -12,9 +12,6 @@
 
 namespace rig::analyzer {
 
-// "06 01 00 00"
-std::string byte_words(ByteView bytes);
-
 // An object that a pointer leads to; null: none.
 boost::json::value slab_object_json(const std::optional<SlabObject>& object);
 boost::json::value track_json(const std::optional<ObjectTrack>& track);

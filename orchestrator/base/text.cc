@@ -95,6 +95,27 @@ std::string printable(std::string_view text) {
   return out;
 }
 
+std::string hex_digits(ByteView bytes) {
+  std::string text;
+  text.reserve(bytes.size() * 2);
+  for (const std::byte each : bytes) text += fmt::format("{:02x}", std::to_integer<unsigned>(each));
+  return text;
+}
+
+std::string hex_bytes(ByteView bytes, std::size_t most) {
+  const ByteView shown = bytes.first(std::min(bytes.size(), most));
+  std::string text;
+  for (const std::byte each : shown) {
+    text += fmt::format("{}{:02x}", text.empty() ? "" : " ", std::to_integer<unsigned>(each));
+  }
+  return shown.size() < bytes.size() ? text + " ..." : text;
+}
+
+std::string signed_hex(std::int64_t offset) {
+  const auto size = static_cast<std::uint64_t>(offset);
+  return offset < 0 ? fmt::format("-{:#x}", -size) : fmt::format("+{:#x}", size);
+}
+
 std::string human_bytes(std::uint64_t bytes) {
   constexpr const char* kUnits[] = {"B", "kB", "MB", "GB", "TB"};
   auto value = static_cast<double>(bytes);

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/bytes.h"
+
 namespace rig {
 
 std::vector<std::string> split(std::string_view text, char separator);
@@ -27,6 +29,11 @@ std::string suggest(std::string_view name, std::span<const std::string> candidat
 // guest's console cannot send escape sequences (C1 bytes neither) to the user's terminal, and a
 // character is a column.
 std::string printable(std::string_view text);
+
+std::string hex_digits(ByteView bytes);  // "06010000"
+// "06 01 00 00", and "..." behind the first `most` of them.
+std::string hex_bytes(ByteView bytes, std::size_t most = std::string::npos);
+std::string signed_hex(std::int64_t offset);  // "+0x2c8", "-0x8"
 
 std::string human_bytes(std::uint64_t bytes);  // "38.2 MB"
 std::string human_seconds(double seconds);     // "0.27 s", "12.4 s", "3 min 05 s"

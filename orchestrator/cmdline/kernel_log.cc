@@ -38,6 +38,10 @@ std::optional<std::string> find_line(std::string_view log, std::string_view text
                                        : std::string(line->substr(0, kLongestQuote - 3)) + "...";
 }
 
+std::string log_says(const std::string& line) {
+  return "the log: " + printable(line);
+}
+
 std::vector<std::string> unknown_parameters(std::string_view log) {
   const auto line = find_raw(log, "Unknown kernel command line parameters \"");
   if (!line) return {};

@@ -8,10 +8,6 @@
 namespace rig::cmdline {
 namespace {
 
-std::string quote(const std::string& line) {
-  return "the log: " + printable(line);
-}
-
 // --- CPU --------------------------------------------------------------------------------------
 
 // Words of the first "flags" line of /proc/cpuinfo.
@@ -29,7 +25,7 @@ bool has_cpu_flag(std::string_view flag, Evidence& evidence) {
 Answer check_nox2apic(const Parameter&, Evidence& evidence) {
   constexpr std::uint32_t kX2apic = 1u << 21;
   if (const auto line = find_line(evidence.log(), "x2apic enabled")) {
-    return ineffective(quote(*line));
+    return ineffective(log_says(*line));
   }
   if (has_cpu_flag("x2apic", evidence)) return ineffective("/proc/cpuinfo has the flag x2apic");
   const auto leaf = evidence.cpuid(1);
@@ -155,14 +151,14 @@ Answer no_remapper(const Remapper& found) {
 
 Answer check_remapping_off(const Parameter&, Evidence& evidence) {
   const Remapper found = find_remapper(evidence);
-  if (found.enabled) return ineffective(quote(*found.enabled));
+  if (found.enabled) return ineffective(log_says(*found.enabled));
   if (!found.is_there()) return no_remapper(found);
   return effective(fmt::format("{}, the log has no 'Enabled IRQ remapping'", found.describe()));
 }
 
 Answer check_remapping_on(Evidence& evidence) {
   const Remapper found = find_remapper(evidence);
-  if (found.enabled) return effective(quote(*found.enabled));
+  if (found.enabled) return effective(log_says(*found.enabled));
   return found.is_there() ? ineffective(fmt::format(
                                 "{}, but the log has no 'Enabled IRQ remapping'", found.describe()))
                           : no_remapper(found);
@@ -174,10 +170,10 @@ Answer check_no_optout(Evidence& evidence) {
   const Remapper found = find_remapper(evidence);
   if (!found.enabled) return no_remapper(found);
   if (const auto line = find_line(evidence.log(), "x2apic is disabled because BIOS")) {
-    return ineffective(quote(*line));
+    return ineffective(log_says(*line));
   }
   if (found.enabled->find("x2apic mode") != std::string::npos) {
-    return effective(quote(*found.enabled));
+    return effective(log_says(*found.enabled));
   }
   if (found.dmar && (*found.dmar & kDmarOptOut) == 0) {
     return ineffective(fmt::format(
@@ -206,7 +202,7 @@ Answer check_intremap(const Parameter& parameter, Evidence& evidence) {
   return all;
 }
 
-constexpr Row kRows[] = {
+constexpr Row kMachineRows[] = {
     {.name = "intel_idle.max_cstate", .check = check_intel_idle},
     {.name = "intremap", .check = check_intremap, .adds_up = true},
     {.name = "maxcpus", .check = check_cpus},
@@ -220,7 +216,7 @@ constexpr Row kRows[] = {
 }  // namespace
 
 std::span<const Row> machine_rows() {
-  return kRows;
+  return kMachineRows;
 }
 
 }  // namespace rig::cmdline

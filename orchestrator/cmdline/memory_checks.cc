@@ -7,10 +7,6 @@
 namespace rig::cmdline {
 namespace {
 
-std::string quote(const std::string& line) {
-  return "the log: " + printable(line);
-}
-
 // "mem auto-init: stack:off, heap alloc:on, heap free:off" (report_meminit() in init/main.c).
 Answer check_auto_init(const Parameter& parameter, Evidence& evidence) {
   const auto line = find_line(evidence.log(), "mem auto-init: stack");
@@ -20,8 +16,8 @@ Answer check_auto_init(const Parameter& parameter, Evidence& evidence) {
   const std::string_view what =
       same_name(parameter.name, "init_on_free") ? "heap free:" : "heap alloc:";
   const std::string text = fmt::format("{}{}", what, *wanted ? "on" : "off");
-  return line->find(text) != std::string::npos ? effective(quote(*line))
-                                               : ineffective(quote(*line));
+  return line->find(text) != std::string::npos ? effective(log_says(*line))
+                                               : ineffective(log_says(*line));
 }
 
 // x86 says so when it frees its init memory (free_init_pages() in arch/x86/mm/init.c). Elsewhere it
@@ -30,9 +26,9 @@ Answer check_debug_pagealloc(const Parameter& parameter, Evidence& evidence) {
   const auto wanted = parse_switch(parameter.value_or_empty());
   if (!wanted) return ineffective("it is neither on nor off");
   const auto line = find_line(evidence.log(), "debug: unmapping init [mem ");
-  if (line) return *wanted ? effective(quote(*line)) : ineffective(quote(*line));
+  if (line) return *wanted ? effective(log_says(*line)) : ineffective(log_says(*line));
   const auto freed = find_line(evidence.log(), "Freeing unused kernel image");
-  if (freed && *wanted) return ineffective(quote(*freed));
+  if (freed && *wanted) return ineffective(log_says(*freed));
   return effective(
       "the kernel has CONFIG_DEBUG_PAGEALLOC, or the parameter would be unknown to it");
 }
@@ -56,13 +52,13 @@ Answer check_kasan_fault(const Parameter& parameter, Evidence& evidence) {
     return {State::kUnknown, "KASAN is on, but /proc/kallsyms has no early_kasan_fault"};
   }
   return effective(printable(fmt::format("{}; early_kasan_fault() took '{}' without complaint",
-                                         quote(*line), parameter.value_or_empty())));
+                                         log_says(*line), parameter.value_or_empty())));
 }
 
 Answer check_kasan_multi_shot(const Parameter&, Evidence& evidence) {
   const auto line = kasan_line(evidence);
   if (!line) return without_kasan();
-  return effective(fmt::format("{}; the parameter is not among the unknown ones", quote(*line)));
+  return effective(fmt::format("{}; the parameter is not among the unknown ones", log_says(*line)));
 }
 
 // "crashkernel=128M", "…@16M", "…,high"; with ranges the size depends on the memory.
@@ -75,7 +71,7 @@ Answer check_crashkernel(const Parameter& parameter, Evidence& evidence) {
     auto why = find_line(evidence.log(), "crashkernel");
     if (!why || why->find("ommand line") != std::string::npos) why.reset();
     return ineffective(
-        fmt::format("nothing is reserved: {} is 0{}", path, why ? "; " + quote(*why) : ""));
+        fmt::format("nothing is reserved: {} is 0{}", path, why ? "; " + log_says(*why) : ""));
   }
   const std::string_view value = parameter.value_or_empty();
   const auto wanted = parse_size(value.substr(0, value.find_first_of("@,")));
@@ -84,7 +80,7 @@ Answer check_crashkernel(const Parameter& parameter, Evidence& evidence) {
   return simple && wanted && *wanted != reserved ? ineffective(how) : effective(how);
 }
 
-constexpr Row kRows[] = {
+constexpr Row kMemoryRows[] = {
     {.name = "crashkernel", .check = check_crashkernel, .adds_up = true},
     {.name = "debug_pagealloc", .check = check_debug_pagealloc},
     {.name = "init_on_alloc", .check = check_auto_init},
@@ -96,7 +92,7 @@ constexpr Row kRows[] = {
 }  // namespace
 
 std::span<const Row> memory_rows() {
-  return kRows;
+  return kMemoryRows;
 }
 
 }  // namespace rig::cmdline

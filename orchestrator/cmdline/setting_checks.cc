@@ -124,7 +124,7 @@ Answer check_root(const Parameter& parameter, Evidence& evidence) {
   return effective(how);
 }
 
-constexpr Row kRows[] = {
+constexpr Row kSettingRows[] = {
     {.name = "apparmor", .check = check_setting},
     {.name = "console", .check = check_console, .adds_up = true},
     {.name = "debug", .check = check_loglevel},
@@ -152,7 +152,7 @@ constexpr Row kRows[] = {
 }  // namespace
 
 std::span<const Row> setting_rows() {
-  return kRows;
+  return kSettingRows;
 }
 
 bool shows_value(std::string_view shown, std::string_view value) {

@@ -162,7 +162,7 @@ Answer check_nomerge(const Parameter&, Evidence& evidence) {
       fmt::format("none of {} caches serves for another (/sys/kernel/slab/*/aliases)", looked_at));
 }
 
-constexpr Row kRows[] = {
+constexpr Row kSlabRows[] = {
     {.name = "slab_nomerge", .check = check_nomerge},
     {.name = "slub_debug", .check = check_slub_debug},
     {.name = "slub_nomerge", .check = check_nomerge},
@@ -171,7 +171,7 @@ constexpr Row kRows[] = {
 }  // namespace
 
 std::span<const Row> slab_rows() {
-  return kRows;
+  return kSlabRows;
 }
 
 }  // namespace rig::cmdline

@@ -12,8 +12,10 @@
 namespace rig::image {
 namespace {
 
-constexpr std::string_view kFormat = "initramfs 1";  // raise it when the layout below changes
-constexpr auto kPatience = std::chrono::minutes(1);  // another run writes one in milliseconds
+constexpr std::string_view kInitramfsFormat =
+    "initramfs 1";  // raise it when the layout below changes
+constexpr auto kInitramfsPatience =
+    std::chrono::minutes(1);  // another run writes one in milliseconds
 constexpr std::uint64_t kLargestModule = 256 << 20;
 
 // Parents before children: the kernel's unpacker makes no folders of its own.
@@ -64,7 +66,7 @@ Status write_cpio(const fs::path& target, const Kernel& kernel, const InitramfsS
 
 Result<fs::path> find_or_write(const Kernel& kernel, const InitramfsSpec& spec) {
   ContentHash hash;
-  hash.add(kFormat).add(kernel.package).add(kernel.version);
+  hash.add(kInitramfsFormat).add(kernel.package).add(kernel.version);
   if (auto status = hash.add_file(spec.agent); !status) {
     return wrap("the guest's agent", std::move(status).error());
   }
@@ -79,7 +81,8 @@ Result<fs::path> find_or_write(const Kernel& kernel, const InitramfsSpec& spec) 
     return target;
   }
   RIG_TRY(make_folder(folder));
-  RIG_ASSIGN(const FileLock lock, FileLock::acquire(folder / "lock", Deadline::after(kPatience)));
+  RIG_ASSIGN(const FileLock lock,
+             FileLock::acquire(folder / "lock", Deadline::after(kInitramfsPatience)));
   if (fs::is_regular_file(target, error)) return target;
   remove_leftovers(folder, ".unfinished");
   RIG_ASSIGN(const TempDir unfinished, TempDir::create(".unfinished", folder));

@@ -13,8 +13,9 @@
 namespace rig::image {
 namespace {
 
-constexpr std::string_view kFormat = "kernel 1";    // raise it when what is kept of a build changes
-constexpr auto kPatience = std::chrono::hours(12);  // for another run that builds the same
+constexpr std::string_view kKernelFormat =
+    "kernel 1";  // raise it when what is kept of a build changes
+constexpr auto kBuildPatience = std::chrono::hours(12);  // for another run that builds the same
 
 class SourceKernel {
  public:
@@ -47,7 +48,7 @@ class SourceKernel {
   // Of everything that the kernel is made from.
   std::string key() const {
     ContentHash hash;
-    hash.add(kFormat).add(source_.version.package).add(source_.version.version);
+    hash.add(kKernelFormat).add(source_.version.package).add(source_.version.version);
     hash.add(to_string(arch_)).add(spec_.config.base).add(config_text(wanted_));
     hash.add(tools_.compiler).add(tools_.fingerprint);
     return hash.finish();
@@ -57,7 +58,7 @@ class SourceKernel {
     const fs::path file = cache_.lock_file(version_);
     if (auto lock = FileLock::acquire(file, Deadline::after({}), options_.stop)) return lock;
     tell(options_.progress, {fmt::format("wait for another run to build {}", spec_.name), {}, ""});
-    return FileLock::acquire(file, Deadline::after(kPatience), options_.stop);
+    return FileLock::acquire(file, Deadline::after(kBuildPatience), options_.stop);
   }
 
   // The objects lie in builds/ until the kernel is in the cache: what is interrupted goes on there.

@@ -3,19 +3,10 @@
 
 #include <openssl/evp.h>
 
+#include "base/text.h"
 #include "image/boot_image.h"
 
 namespace rig::image {
-
-namespace {
-
-std::string hex_of(const unsigned char* digest, unsigned size) {
-  std::string hex;
-  for (unsigned i = 0; i < size; ++i) hex += fmt::format("{:02x}", digest[i]);
-  return hex;
-}
-
-}  // namespace
 
 struct ContentHash::State {
   struct Free {
@@ -47,7 +38,7 @@ std::string ContentHash::finish() {
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
   EVP_DigestFinal_ex(state_->context.get(), digest, &size);
-  return hex_of(digest, size);
+  return hex_digits(std::as_bytes(std::span(digest, size)));
 }
 
 Result<std::string> file_sha256(const fs::path& path) {
@@ -58,7 +49,7 @@ Result<std::string> file_sha256(const fs::path& path) {
       1) {
     return fail(Blame::kRig, "cannot hash {}", path.string());
   }
-  return hex_of(digest, size);
+  return hex_digits(std::as_bytes(std::span(digest, size)));
 }
 
 }  // namespace rig::image

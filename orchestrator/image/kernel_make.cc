@@ -155,10 +155,10 @@ tl::unexpected<Error> explain(const KernelMake& make, const std::vector<ConfigOp
                               const Config& config) {
   const auto kconfig = Kconfig::read(make.source, toolchain(make.arch).kbuild);
   std::string text;
-  constexpr std::size_t kPrefix = std::string_view("CONFIG_").size();
+  constexpr std::size_t kConfigPrefix = std::string_view("CONFIG_").size();
   for (const ConfigOption& option : wrong) {
     const std::string reason =
-        kconfig ? kconfig->why_not(option.name.substr(kPrefix), option.value, config)
+        kconfig ? kconfig->why_not(option.name.substr(kConfigPrefix), option.value, config)
                 : "the Kconfig files cannot be read";
     text += fmt::format("\n{}: {}={} became {}: {}", option.place, option.name, option.value,
                         config.value(option.name), reason);

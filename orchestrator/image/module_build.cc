@@ -17,7 +17,7 @@
 namespace rig::image {
 namespace {
 
-constexpr std::string_view kFormat = "module 2";  // raise it when what is built changes
+constexpr std::string_view kModuleFormat = "module 2";  // raise it when what is built changes
 constexpr std::size_t kMostSources = 10000;
 
 // What a build in the source folder leaves: it is neither hashed nor copied.
@@ -118,7 +118,7 @@ class ModuleBuild {
 
   Result<std::string> hash_inputs() const {
     ContentHash hash;
-    hash.add(kFormat).add(kernel_.package).add(kernel_.version).add(name_);
+    hash.add(kModuleFormat).add(kernel_.package).add(kernel_.version).add(name_);
     for (const std::string& argument : arguments_) hash.add(argument);
     std::error_code ignored;
     const fs::path compiler = fs::canonical(compiler_, ignored);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
 
+#include "base/text.h"
 #include "scenario/signature_reader.h"
 
 namespace rig::scenario {
@@ -40,11 +41,7 @@ class FlowMap {
     if (value) put(key, std::optional<std::string>(*value ? "true" : "false"));
   }
   void put_bytes(const char* key, const std::vector<std::byte>& bytes) {
-    std::string text;
-    for (const std::byte each : bytes) {
-      text += fmt::format("{}{:02x}", text.empty() ? "" : " ", std::to_integer<unsigned>(each));
-    }
-    out_ << YAML::Key << key << YAML::Value << YAML::DoubleQuoted << text;
+    out_ << YAML::Key << key << YAML::Value << YAML::DoubleQuoted << hex_bytes(bytes);
   }
 
  private:

@@ -6,14 +6,13 @@
 
 #include "base/bytes.h"
 #include "scenario/cache_name.h"
+#include "verdict/words.h"
 
 namespace rig::verdict {
 
 namespace {
 
 using scenario::ObjectPredicate;
-
-constexpr std::size_t kShown = 4;
 
 // The little-endian value of `size` bytes, or nothing when the core does not hold all of them.
 std::optional<std::uint64_t> value_at(ByteView content, std::uint64_t offset, unsigned size) {
@@ -78,14 +77,6 @@ std::map<VirtAddr, const analyzer::SlabObject*> objects_of(const analyzer::Findi
     objects.emplace(source.address, &source);
   }
   return objects;
-}
-
-std::string join_some(const std::vector<std::string>& all) {
-  const std::size_t shown = std::min(all.size(), kShown);
-  const auto end = all.begin() + static_cast<std::ptrdiff_t>(shown);
-  std::string text = fmt::format("{}", fmt::join(all.begin(), end, "; "));
-  if (all.size() > shown) text += fmt::format("; and {} more", all.size() - shown);
-  return text;
 }
 
 // Why there was nothing to compare with.

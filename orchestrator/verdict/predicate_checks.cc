@@ -6,7 +6,9 @@
 #include <algorithm>
 
 #include "analyzer/judgement/reporting_cpu.h"
+#include "base/text.h"
 #include "scenario/cache_name.h"
+#include "verdict/words.h"
 
 namespace rig::verdict {
 
@@ -18,23 +20,7 @@ using analyzer::SlabCorruption;
 using scenario::CorruptionPredicate;
 using scenario::PerCpuPredicate;
 
-constexpr std::size_t kShown = 4;
 constexpr std::string_view kNotAnalyzed = "no findings: the core was not analyzed";
-
-std::string hex_bytes(const std::vector<std::byte>& bytes) {
-  std::string text;
-  for (const std::byte each : bytes) {
-    text += fmt::format("{}{:02x}", text.empty() ? "" : " ", std::to_integer<unsigned>(each));
-  }
-  return text;
-}
-
-std::string join_some(const std::vector<std::string>& all) {
-  const auto end = all.begin() + static_cast<std::ptrdiff_t>(std::min(all.size(), kShown));
-  std::string text = fmt::format("{}", fmt::join(all.begin(), end, "; "));
-  if (all.size() > kShown) text += fmt::format("; and {} more", all.size() - kShown);
-  return text;
-}
 
 bool names(const analyzer::CodeLocation& at, std::string_view who) {
   return plain_function(at.function) == who || at.module == who;
@@ -46,10 +32,6 @@ bool done_by(const std::optional<ObjectTrack>& track, std::string_view who) {
   if (track->caller && names(*track->caller, who)) return true;
   return std::any_of(track->stack.begin(), track->stack.end(),
                      [&](const auto& each) { return names(each, who); });
-}
-
-std::string signed_hex(std::int64_t offset) {
-  return offset < 0 ? fmt::format("-{:#x}", -offset) : fmt::format("+{:#x}", offset);
 }
 
 std::string describe(const CorruptionPredicate& predicate) {

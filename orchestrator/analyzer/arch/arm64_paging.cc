@@ -5,6 +5,8 @@
 #include <charconv>
 #include <span>
 
+#include "analyzer/core/limits.h"
+
 namespace rig::analyzer {
 namespace {
 
@@ -88,7 +90,6 @@ class ImageAndLinearMap final : public PageTable {
 
  private:
   static constexpr std::uint64_t kPage = 4096;
-  static constexpr std::uint64_t kMaxImage = 256 << 20;
 
   std::uint64_t image_offset_;
   VirtAddr image_;

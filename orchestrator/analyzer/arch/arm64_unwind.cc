@@ -20,12 +20,6 @@ struct Record {
   std::uint64_t fp = 0, lr = 0;
 };
 
-UnwindStep lost(std::string why) {
-  UnwindStep step;
-  step.why = std::move(why);
-  return step;
-}
-
 std::optional<std::size_t> stack_of(std::span<const StackRange> stacks, VirtAddr address) {
   for (std::size_t i = 0; i < stacks.size(); ++i) {
     if (stacks[i].contains(address)) return i;
@@ -125,7 +119,8 @@ UnwindStep step_to_interrupted(const Kernel& kernel, std::span<const StackRange>
   // An overflow leaves the interrupted stack pointer on no stack at all; its x29 is still good.
   const bool known = stack_of(stacks, saved.sp).has_value();
   if (known && !leads_outwards(stacks, record, saved.sp)) {
-    return lost(fmt::format("the registers saved at {} lead back down the stack", saved.at));
+    return UnwindStep::lost(
+        fmt::format("the registers saved at {} lead back down the stack", saved.at));
   }
   UnwindStep step;
   step.kind = UnwindStep::Kind::kException;
@@ -143,7 +138,8 @@ UnwindStep step_to_interrupted(const Kernel& kernel, std::span<const StackRange>
 // The record {0, 0} of the entry from user mode, or of a task's first function.
 UnwindStep step_to_end(const StackRange& stack, VirtAddr record, const Embedded& embedded) {
   if (stack.end() - record > kMaxAboveFinalRecord) {
-    return lost(fmt::format("the frame record at {} is empty, but not the task's first", record));
+    return UnwindStep::lost(
+        fmt::format("the frame record at {} is empty, but not the task's first", record));
   }
   UnwindStep step;
   step.kind = UnwindStep::Kind::kEnd;
@@ -157,17 +153,19 @@ UnwindStep step_to_end(const StackRange& stack, VirtAddr record, const Embedded&
 
 UnwindStep step_by_record(const Kernel& kernel, std::span<const StackRange> stacks,
                           const UnwindPoint& at) {
-  if (!at.fp) return lost("x29 is not known here");
+  if (!at.fp) return UnwindStep::lost("x29 is not known here");
   const VirtAddr fp = *at.fp;
   const auto stack = stack_of(stacks, fp);
   if (raw(fp) % 8 != 0 || !stack || stacks[*stack].end() - fp < kRecordSize) {
-    return lost(fmt::format("x29 is {}: on no stack that this walk may be on", fp));
+    return UnwindStep::lost(fmt::format("x29 is {}: on no stack that this walk may be on", fp));
   }
   if (stack_of(stacks, at.sp) && !leads_outwards(stacks, at.sp, fp)) {
-    return lost(fmt::format("x29 is {}, which leads back down the stack from {}", fp, at.sp));
+    return UnwindStep::lost(
+        fmt::format("x29 is {}, which leads back down the stack from {}", fp, at.sp));
   }
   const auto record = read_record(kernel, fp);
-  if (!record) return lost(fmt::format("the frame record at {} is not in the core", fp));
+  if (!record)
+    return UnwindStep::lost(fmt::format("the frame record at {} is not in the core", fp));
 
   const Embedded embedded = embedded_frame(kernel, fp);
   if (embedded.kernel_mode) {
@@ -186,7 +184,7 @@ UnwindStep step_by_record(const Kernel& kernel, std::span<const StackRange> stac
   step.reliable = kernel.is_code(step.next.pc - 1);
   if (!step.reliable) step.why = "no code of the kernel or a module";
   if (!sane && !step.reliable) {
-    return lost(
+    return UnwindStep::lost(
         fmt::format("the frame record at {} holds {:#x} and {:#x}, neither a stack nor code", fp,
                     record->fp, record->lr));
   }

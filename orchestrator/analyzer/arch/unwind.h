@@ -37,6 +37,12 @@ struct UnwindStep {
   // In words: where the walk ended (kEnd), why it cannot go on (kLost), why the step had to be
   // guessed or is odd (else; mostly empty).
   std::string why;
+
+  static UnwindStep lost(std::string why) {
+    UnwindStep step;
+    step.why = std::move(why);
+    return step;
+  }
 };
 
 }  // namespace rig::analyzer

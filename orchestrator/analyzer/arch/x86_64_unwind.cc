@@ -4,13 +4,13 @@
 #include <algorithm>
 
 #include "analyzer/arch/x86_64_registers.h"
+#include "analyzer/core/limits.h"
 
 namespace rig::analyzer {
 namespace {
 
 using Register = OrcEntry::Register;
 
-constexpr std::uint64_t kWord = sizeof(std::uint64_t);
 // What the CPU itself pushes, at the end of struct pt_regs: RIP CS EFLAGS RSP SS.
 constexpr std::uint64_t kIretFrameOffset = 128;
 constexpr std::uint64_t kMaxScan = 256 << 10;  // larger than any kernel stack
@@ -93,12 +93,6 @@ std::optional<VirtAddr> replaced_return(const Kernel& kernel, VirtAddr task, Vir
     next = kernel.field(node, "rethook_node.llist.next");
   }
   return std::nullopt;
-}
-
-UnwindStep lost(std::string why) {
-  UnwindStep step;
-  step.why = std::move(why);
-  return step;
 }
 
 class Stepper {
@@ -320,7 +314,7 @@ class Stepper {
   UnwindStep guess(std::string why, VirtAddr sp) const {
     const StackRange* stack = stack_of(sp);
     if (!stack) {
-      return lost(fmt::format("{}, and the stack pointer {} is on no stack", why, sp));
+      return UnwindStep::lost(fmt::format("{}, and the stack pointer {} is on no stack", why, sp));
     }
     if (auto step = by_frame_pointer(*stack, sp)) {
       step->why = why + "; guessed by the frame pointer";
@@ -339,8 +333,9 @@ class Stepper {
       step.why = why + "; guessed: the next word on the stack that a call could have left";
       return step;
     }
-    return lost(fmt::format("{}, and no return address follows on the {}{}", why, stack->name,
-                            bytes.size() < room ? ", as far as it was read" : ""));
+    return UnwindStep::lost(fmt::format("{}, and no return address follows on the {}{}", why,
+                                        stack->name,
+                                        bytes.size() < room ? ", as far as it was read" : ""));
   }
 
   // A function that keeps a frame pointer has the caller's RBP and the return address there.

@@ -2,13 +2,13 @@
 #include "analyzer/code/activation.h"
 
 #include "analyzer/arch/arm64_kernel.h"
+#include "analyzer/core/limits.h"
 
 namespace rig::analyzer {
 namespace {
 
 using Kind = Operation::Kind;
 
-constexpr std::uint64_t kWord = 8;
 constexpr unsigned kMaxVeneer = 4;  // instructions
 constexpr std::uint64_t kMaxStack = 64 << 10;
 

@@ -3,13 +3,14 @@
 
 #include <algorithm>
 
+#include "analyzer/core/limits.h"
+
 namespace rig::analyzer {
 namespace {
 
 using Kind = Operation::Kind;
 
 constexpr std::size_t kMaxSteps = 100'000;
-constexpr std::uint64_t kWord = 8;
 
 std::uint64_t lower(std::uint64_t value, unsigned bytes) {
   return bytes >= 8 ? value : value & ((std::uint64_t{1} << bytes * 8) - 1);

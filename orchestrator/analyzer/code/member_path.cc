@@ -3,10 +3,11 @@
 
 #include <fmt/format.h>
 
+#include "analyzer/core/limits.h"
+
 namespace rig::analyzer {
 namespace {
 
-constexpr unsigned kMaxDepth = 12;
 constexpr unsigned kMaxVisits = 4000;
 
 class Search {
@@ -22,7 +23,7 @@ class Search {
 
   std::optional<Found> in(std::uint32_t id, std::uint64_t offset, unsigned depth) {
     const auto type = types_.resolved(id);
-    if (!type || depth > kMaxDepth || ++visits_ > kMaxVisits) return std::nullopt;
+    if (!type || depth > kMaxStructDepth || ++visits_ > kMaxVisits) return std::nullopt;
     if (type->has_members()) return in_members(*type, offset, depth);
     if (type->kind == TypeKind::kArray) return in_array(*type, offset, depth);
     Found leaf{{}, id, offset, 0};

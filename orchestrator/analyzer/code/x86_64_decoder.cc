@@ -15,7 +15,7 @@ using Kind = Operation::Kind;
 constexpr Register kRax = 0, kRcx = 1, kRdx = 2, kRsp = 4, kRbp = 5;
 // All that a call may change: what is not in the table's `saved`.
 constexpr RegisterSet kCallWrites = 0x0fc7;
-constexpr RegisterSet kAll = 0xffff;
+constexpr RegisterSet kAllRegisters = 0xffff;
 
 // Each family from the 64-bit register down.
 constexpr std::string_view kFamilies[16][5] = {
@@ -91,7 +91,7 @@ class X86Decoder final : public Decoder {
     std::uint8_t reads = 0, writes = 0;
     out_.sets_flags = false;
     if (cs_regs_access(handle_, found_, read, &reads, written, &writes) != CS_ERR_OK) {
-      out_.writes = kAll;
+      out_.writes = kAllRegisters;
       out_.sets_flags = true;
       return;
     }

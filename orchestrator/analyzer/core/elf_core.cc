@@ -8,12 +8,12 @@
 
 #include "analyzer/core/container.h"
 #include "analyzer/core/core.h"
+#include "analyzer/core/limits.h"
 #include "base/text.h"
 
 namespace rig::analyzer {
 namespace {
 
-constexpr std::uint64_t kNotesLimit = 64 << 20;
 constexpr std::uint64_t kPhysLimit = std::uint64_t{1} << 56;  // above any physical address
 constexpr std::uint64_t kMaxNoteName = 32;
 constexpr std::uint64_t kMaxNote = 1 << 20;
@@ -202,8 +202,8 @@ void move_behind_notes(std::uint64_t shift, Segments& segments, Container& conta
 void read_notes(const DumpFile& file, const Segments& segments, Container& container) {
   std::vector<std::byte> bytes;
   for (const Extent& note : segments.notes) {
-    const std::uint64_t size = std::min({note.size, kNotesLimit, file.file_size()});
-    if (bytes.size() + size > kNotesLimit) break;
+    const std::uint64_t size = std::min({note.size, kMaxNoteBytes, file.file_size()});
+    if (bytes.size() + size > kMaxNoteBytes) break;
     const auto present = file.read_up_to(note.source, size);
     bytes.insert(bytes.end(), present.begin(), present.end());
     if (present.size() == size) continue;

@@ -5,12 +5,12 @@
 #include "analyzer/core/container.h"
 #include "analyzer/core/kdump.h"
 #include "analyzer/core/kdump_memory.h"
+#include "analyzer/core/limits.h"
 #include "base/text.h"
 
 namespace rig::analyzer {
 namespace {
 
-constexpr std::uint64_t kNotesLimit = 64 << 20;
 constexpr std::uint64_t kVmcoreinfoLimit = 1 << 20;
 
 // As much of [offset, offset + size) as the file has, at most `limit`.
@@ -75,7 +75,7 @@ Result<Container> open_kdump(std::shared_ptr<const DumpFile> file) {
   Container container;
   if (layout.notes_offset != 0) {
     container.notes =
-        parse_notes(read_area(*file, layout.notes_offset, layout.notes_size, kNotesLimit));
+        parse_notes(read_area(*file, layout.notes_offset, layout.notes_size, kMaxNoteBytes));
   }
   if (layout.vmcoreinfo_offset != 0 && layout.vmcoreinfo_size != 0) {
     const auto text =

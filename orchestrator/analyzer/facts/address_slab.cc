@@ -2,6 +2,7 @@
 // Slab objects with all that slub_debug and KASAN know of them, and KASAN's shadow memory.
 #include "analyzer/facts/address.h"
 #include "analyzer/slab/object_debug.h"
+#include "base/text.h"
 
 namespace rig::analyzer {
 namespace {
@@ -16,18 +17,10 @@ std::string where_in(const SlabHit& hit) {
                      behind ? fmt::format(", behind its {} bytes", hit.object.object_size) : "");
 }
 
-std::string hex_bytes(const std::vector<std::byte>& bytes) {
-  std::string text;
-  for (std::size_t i = 0; i < std::min(bytes.size(), kMaxBytesShown); ++i) {
-    text += fmt::format("{}{:02x}", i == 0 ? "" : " ", std::to_integer<unsigned>(bytes[i]));
-  }
-  return bytes.size() > kMaxBytesShown ? text + " ..." : text;
-}
-
 std::string wrong_words(const WrongBytes& wrong) {
-  return fmt::format("{} bytes from {}{:#x} on: {} instead of {}", wrong.count,
-                     wrong.offset < 0 ? "-" : "+", wrong.offset < 0 ? -wrong.offset : wrong.offset,
-                     hex_bytes(wrong.found), hex_bytes(wrong.expected));
+  return fmt::format("{} bytes from {} on: {} instead of {}", wrong.count, signed_hex(wrong.offset),
+                     hex_bytes(wrong.found, kMaxBytesShown),
+                     hex_bytes(wrong.expected, kMaxBytesShown));
 }
 
 std::string state_words(const SlabObject& object) {
@@ -51,8 +44,8 @@ void describe_debugging(const ObjectDebug& debug, const SlabCache& cache, Addres
   if (const auto byte = debug.shadow() ? debug.shadow()->byte(facts.address) : std::nullopt) {
     add_detail(facts, "KASAN's shadow", shadow_words(*byte));
   }
-  facts.allocated_by = debug.allocated_by(cache, object);
-  facts.freed_by = debug.freed_by(cache, object);
+  facts.allocated_by = facts.object->allocated_by;
+  facts.freed_by = facts.object->freed_by;
 }
 
 }  // namespace
@@ -69,7 +62,6 @@ std::optional<AddressFacts> address_in_slab(Inquiry& inquiry) {
     return known_address(inquiry, "slab", std::move(why));
   }
   const SlabCache& cache = place->slab.cache;
-  const ObjectDebug debug(inquiry.kernel);
   AddressFacts facts =
       known_address(inquiry, "slab-object",
                     fmt::format("{} object {} {} ({})", hit->object.cache, hit->object.address,
@@ -82,7 +74,7 @@ std::optional<AddressFacts> address_in_slab(Inquiry& inquiry) {
       fmt::format("{}, object {} of {}", place->slab.begin, hit->object.slot, place->slab.objects));
   facts.offset = hit->offset;
   facts.object = std::move(hit->object);
-  describe_debugging(debug, cache, facts);
+  describe_debugging(slabs.debug(), cache, facts);
   return facts;
 }
 

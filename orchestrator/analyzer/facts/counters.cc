@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "analyzer/facts/counters.h"
 
+#include "analyzer/core/limits.h"
+
 namespace rig::analyzer {
-namespace {
-
-constexpr std::size_t kMaxCpus = 8192;
-
-}  // namespace
+namespace {}  // namespace
 
 std::vector<std::uint64_t> per_cpu_bases(const Kernel& kernel) {
   // Without nr_cpu_ids the table's unused rest cannot be told from CPUs.

@@ -5,13 +5,12 @@
 #include <map>
 #include <unordered_map>
 
+#include "analyzer/core/limits.h"
 #include "analyzer/facts/backtrace.h"
 #include "analyzer/facts/context.h"
 
 namespace rig::analyzer {
 namespace {
-
-constexpr std::uint32_t kMaxCpus = 8192;  // x86's NR_CPUS with MAXSMP, more than any other's
 
 // The kernel's numbers of CPUs by their per-CPU base. Counted beside the notes: the kernel may
 // number CPUs otherwise than the hypervisor.

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "analyzer/core/limits.h"
+
 namespace rig::analyzer {
 namespace {
 
@@ -11,18 +13,17 @@ using Kind = Operation::Kind;
 using End = Trail::End;
 
 constexpr std::size_t kMaxTrails = 24;
-constexpr unsigned kMaxDepth = 14;
-constexpr unsigned kMaxElements = 20'000;
-constexpr std::uint64_t kWord = 8;
+constexpr unsigned kMaxSteps = 14;
+constexpr unsigned kMaxListed = 20'000;
 // More than any struct, less than any address that is mapped.
 constexpr std::uint64_t kMaxDistance = 1 << 20;
 // Memory holds such values everywhere: to find one proves little.
 constexpr std::uint64_t kCommon = 0x10;
 
-constexpr std::uint64_t kAll = ~std::uint64_t{0};
+constexpr std::uint64_t kAllBits = ~std::uint64_t{0};
 
 std::uint64_t lower(unsigned bytes) {
-  return bytes >= 8 ? kAll : (std::uint64_t{1} << bytes * 8) - 1;
+  return bytes >= 8 ? kAllBits : (std::uint64_t{1} << bytes * 8) - 1;
 }
 
 bool is_common(const Trail& trail) {
@@ -306,7 +307,7 @@ void FaultTrace::explore_sum(const Point& point, const Definition& by, Value val
   }
   auto base = point.in.evaluate(by.at, by.before, form.base);
   auto index = point.in.evaluate(by.at, by.before, form.index);
-  if (form.scale == 1 && form.index_bytes == 8 && value.mask == kAll) {
+  if (form.scale == 1 && form.index_bytes == 8 && value.mask == kAllBits) {
     if (base && !index) index = rest - *base;
     if (index && !base) base = rest - *index;
   }
@@ -323,7 +324,7 @@ void FaultTrace::explore_sum(const Point& point, const Definition& by, Value val
   if (next == kNoRegister || !of || (next == form.index && form.scale != 1)) {
     return finish(std::move(trail), End::kUnknown);
   }
-  go_on(point.in, by, Location::of(next), {*of, kAll}, trail, depth);
+  go_on(point.in, by, Location::of(next), {*of, kAllBits}, trail, depth);
 }
 
 void FaultTrace::explore_shift(const Point& point, const Definition& by, Value value, Trail trail,
@@ -335,7 +336,7 @@ void FaultTrace::explore_shift(const Point& point, const Definition& by, Value v
   if (!from || each.value >= 64 || *from >> each.value != value.value) {
     return finish(std::move(trail), End::kUnknown);
   }
-  go_on(point.in, by, Location::of(each.from), {*from, kAll}, trail, depth);
+  go_on(point.in, by, Location::of(each.from), {*from, kAllBits}, trail, depth);
 }
 
 // to = to + memory: one of them is wrong.
@@ -351,8 +352,9 @@ void FaultTrace::explore_added(const Point& point, const Definition& by, Value v
   if (!added) return finish(std::move(trail), End::kUnknown);
   const std::uint64_t before = value.value - *added;
   const bool memory_is_wrong = is_mapped(before) && !is_mapped(*added) && *added >= kMaxDistance;
-  if (memory_is_wrong) return explore_load(point, by, 0, {*added, kAll}, std::move(trail), depth);
-  go_on(point.in, by, Location::of(each.to), {before, kAll}, trail, depth);
+  if (memory_is_wrong)
+    return explore_load(point, by, 0, {*added, kAllBits}, std::move(trail), depth);
+  go_on(point.in, by, Location::of(each.to), {before, kAllBits}, trail, depth);
 }
 
 // The only way that memory does not speak against; null when there are several.
@@ -390,13 +392,13 @@ bool FaultTrace::is_unchanged(const Point& point, const Definition& by) const {
 void FaultTrace::walk_list(std::uint64_t value) {
   const auto first = std::ranges::find(trails_, End::kChanged, &Trail::end);
   const auto loop = std::ranges::find_if(
-      trails_, [](const Trail& each) { return each.from_itself && each.mask == kAll; });
+      trails_, [](const Trail& each) { return each.from_itself && each.mask == kAllBits; });
   if (trails_.size() != 2 || first == trails_.end() || loop == trails_.end()) return;
-  if (first->mask != kAll || is_common(*loop)) return;
+  if (first->mask != kAllBits || is_common(*loop)) return;
   const VirtMemory& memory = machine_.kernel.memory();
   auto next = memory.load<std::uint64_t>(*first->memory);
   std::uint64_t distance = value - first->value;  // from what is loaded to what is used
-  for (unsigned count = 1; next && count <= kMaxElements; ++count) {
+  for (unsigned count = 1; next && count <= kMaxListed; ++count) {
     const VirtAddr at{*next + distance + static_cast<std::uint64_t>(*loop->from_itself)};
     distance = value - loop->value;
     next = memory.load<std::uint64_t>(at);
@@ -420,7 +422,7 @@ Followed FaultTrace::follow(Activation& in, std::uint32_t at, const Known& known
   all_ = true;
   const Point start{in, at, known, where};
   start_ = &start;
-  explore(start, {value, kAll}, {}, kMaxDepth);
+  explore(start, {value, kAllBits}, {}, kMaxSteps);
   walk_list(value);
   Followed result;
   if (trails_.empty()) return result;

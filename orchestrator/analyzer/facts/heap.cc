@@ -71,11 +71,10 @@ SlabFacts audit_heap(Session& session) {
     return facts;
   }
   SlabReader reader(**kernel, session.arch(), static_cast<unsigned>(session.core().cpus().size()));
-  const ObjectDebug debug(**kernel);
   SlabAuditInput input;
   input.memory = believable_memory(session.core());
   input.work = [&session] { return find_allocator_work(session); };
-  input.debug = &debug;
+  input.debug = &reader.debug();
   return audit_slabs(reader, input);
 }
 

@@ -4,10 +4,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "analyzer/core/limits.h"
+
 namespace rig::analyzer {
 namespace {
 
-constexpr std::uint64_t kWord = 8;
 constexpr std::uint64_t kKernelHalf = 0xff00'0000'0000'0000;  // also with 5 levels of page tables
 constexpr std::uint64_t kLargestError = 4095;                 // MAX_ERRNO
 constexpr std::uint64_t kLeastUser = 0x10000;

@@ -7,8 +7,8 @@
 namespace rig::analyzer {
 namespace {
 
-constexpr unsigned kMaxSteps = 4096;     // PATH_MAX characters hold no more names
-constexpr std::uint64_t kMaxName = 255;  // NAME_MAX
+constexpr unsigned kMaxSteps = 4096;         // PATH_MAX characters hold no more names
+constexpr std::uint64_t kMaxFileName = 255;  // NAME_MAX
 constexpr std::uint64_t kMaxPath = 8 << 10;
 constexpr std::uint64_t kMaxTypeName = 64;
 constexpr std::string_view kUnreadable = "<unreadable>";
@@ -44,7 +44,7 @@ std::string PathReader::dentry_name(VirtAddr dentry) const {
   const auto at = fields_.pointer(dentry, "dentry.d_name.name");
   const auto length = fields_.value(dentry, "dentry.d_name.len");
   if (!at || !length) return std::string(kUnreadable);
-  auto name = fields_.kernel().memory().c_string(*at, std::min(*length, kMaxName));
+  auto name = fields_.kernel().memory().c_string(*at, std::min(*length, kMaxFileName));
   if (name.empty() && *length != 0) return std::string(kUnreadable);
   return name;
 }

@@ -4,10 +4,11 @@
 #include <algorithm>
 #include <bit>
 
+#include "analyzer/core/limits.h"
+
 namespace rig::analyzer {
 namespace {
 
-constexpr std::size_t kMaxCpus = 8192;
 constexpr std::size_t kMaxChunks = 65'536;
 constexpr unsigned kMaxSlots = 64;
 constexpr std::uint64_t kMaxPages = 1 << 14;                   // of one chunk, for one CPU

@@ -4,13 +4,13 @@
 #include <unordered_map>
 
 #include "analyzer/arch/kernel_config.h"
+#include "analyzer/core/limits.h"
 #include "analyzer/facts/guest_walks.h"
 
 namespace rig::analyzer {
 namespace {
 
 constexpr std::size_t kMaxTasks = 1 << 17;
-constexpr std::size_t kMaxCpus = 8192;
 constexpr std::size_t kMaxNamed = 4;  // in one remark
 // What any task_struct keeps to: PID_MAX_LIMIT of 64-bit kernels (include/linux/threads.h), and
 // stacks begin at a page.

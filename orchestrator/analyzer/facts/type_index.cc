@@ -8,7 +8,7 @@
 namespace rig::analyzer {
 namespace {
 
-constexpr unsigned kMaxDepth = 6;        // prototypes in prototypes, pointers to pointers
+constexpr unsigned kMaxPrototypes = 6;   // prototypes in prototypes, pointers to pointers
 constexpr unsigned kMaxParameters = 24;  // the kernel's longest has some fifteen
 constexpr std::size_t kMaxSameName = 16;
 // What the rarest prototype tells: beyond, it is the types that are few, not the evidence strong.
@@ -84,7 +84,7 @@ bool same_type(const Btf& a_types, std::uint32_t a_id, const Btf& b_types, std::
 }  // namespace
 
 bool same_prototype(const Btf& a_types, std::uint32_t a, const Btf& b_types, std::uint32_t b) {
-  return same_type(a_types, a, b_types, b, kMaxDepth);
+  return same_type(a_types, a, b_types, b, kMaxPrototypes);
 }
 
 TypeIndex::TypeIndex(const Kernel& kernel) {

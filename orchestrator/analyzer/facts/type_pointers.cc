@@ -2,6 +2,7 @@
 // Where the pointers of a struct may lead: the part of TypeScorer about them.
 #include <algorithm>
 
+#include "analyzer/core/limits.h"
 #include "analyzer/facts/type_scorer.h"
 #include "analyzer/symbols/btf_text.h"
 #include "base/text.h"
@@ -9,7 +10,6 @@
 namespace rig::analyzer {
 namespace {
 
-constexpr unsigned kMaxDepth = 12;
 constexpr std::size_t kMaxString = 64;
 // Of so rare a prototype there are not many members either.
 constexpr double kRareBits = 6;
@@ -139,7 +139,7 @@ bool TypeScorer::holds(const TypeInfo& owner, std::uint64_t offset, std::string_
     if (!field || field->bits / 8 > offset) continue;
     std::uint64_t inner_offset = offset - field->bits / 8;
     auto inner = candidate_->types->resolved(field->type);
-    for (unsigned nested = 0; inner && nested < kMaxDepth; ++nested) {
+    for (unsigned nested = 0; inner && nested < kMaxStructDepth; ++nested) {
       const auto array = candidate_->types->array(*inner);
       if (!array) break;
       const auto size = candidate_->types->size_of(array->element).value_or(0);
@@ -159,7 +159,7 @@ TypeScore TypeScorer::own_pointer(const TypeInfo& target, std::uint64_t at) {
   const auto offset = VirtAddr{words_.value(at)} - words_.object();
   const auto self = candidate_->types->type(candidate_->id);
   const bool right = self && ((offset == 0 && self->name == target.name) ||
-                              holds(*self, offset, target.name, kMaxDepth));
+                              holds(*self, offset, target.name, kMaxStructDepth));
   const auto words = [&](std::string_view what) {
     return fmt::format("leads to this object's {:#x}, {} a {}", offset, what, type_name(target));
   };

@@ -4,14 +4,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "analyzer/core/limits.h"
+
 namespace rig::analyzer {
 namespace {
 
-constexpr unsigned kMaxDepth = 12;        // structs in structs
 constexpr unsigned kMaxMembers = 20'000;  // of one candidate: real ones have hundreds
-constexpr std::uint64_t kMaxElements = 64;
+constexpr std::uint64_t kMaxScored = 64;
 constexpr std::uint32_t kMaxEnumerators = 512;
-constexpr std::uint64_t kWord = 8;
 // Structs for calling somebody back: a function in them does not tell whose they are.
 constexpr std::string_view kEverywhere[] = {"work_struct",    "timer_list",       "callback_head",
                                             "hrtimer",        "tasklet_struct",   "irq_work",
@@ -38,7 +38,7 @@ TypeScore TypeScorer::score(const StructRef& candidate, std::vector<TypeEvidence
   in_delayed_work_ = in_common_ = false;
   path_.clear();
   const auto type = candidate.types->type(candidate.id);
-  return type ? members(*type, 0, kMaxDepth) : TypeScore{};
+  return type ? members(*type, 0, kMaxStructDepth) : TypeScore{};
 }
 
 TypeScore TypeScorer::members(const TypeInfo& owner, std::uint64_t base, unsigned depth) {
@@ -110,7 +110,7 @@ TypeScore TypeScorer::array(const TypeInfo& type, std::uint64_t at, unsigned dep
   if (!element || !size || *size == 0) return {};
   if (element->kind != TypeKind::kPointer && !element->has_members()) return {};
   TypeScore score;
-  const std::uint64_t count = std::min<std::uint64_t>(array->count, kMaxElements);
+  const std::uint64_t count = std::min<std::uint64_t>(array->count, kMaxScored);
   const std::size_t length = path_.size();
   for (std::uint64_t i = 0; i < count && at + i * *size < words_.size(); ++i) {
     if (evidence_) path_ += fmt::format("[{}]", i);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `audit`: what in the slab caches cannot be.
 #include <boost/json.hpp>
+
 #include <set>
 
 #include "analyzer/inspect/answers.h"
@@ -29,8 +30,8 @@ std::string corruption_lines(const SlabCorruption& each) {
   if (each.object) text += fmt::format(", object {} of {} bytes", *each.object, each.object_size);
   if (!each.where.empty()) text += fmt::format(", {}", printable(each.where));
   text += '\n';
-  if (!each.expected.empty()) text += fmt::format("    expected {}\n", byte_words(each.expected));
-  if (!each.found.empty()) text += fmt::format("    found    {}\n", byte_words(each.found));
+  if (!each.expected.empty()) text += fmt::format("    expected {}\n", hex_bytes(each.expected));
+  if (!each.found.empty()) text += fmt::format("    found    {}\n", hex_bytes(each.found));
   return text + track_lines("allocated", each.alloc) + track_lines("freed", each.free);
 }
 

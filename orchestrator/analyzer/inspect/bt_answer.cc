@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Back traces in the form that crash(8) made known: "#N [stack pointer] function+offset at
 // address".
-#include <algorithm>
 #include <boost/json.hpp>
+
+#include <algorithm>
 #include <charconv>
 
 #include "analyzer/guest_json.h"
@@ -17,7 +18,7 @@ namespace json = boost::json;
 constexpr std::string_view kUsage = "bt [-a | -A | PID | TASK | COMMAND ...] [-l] [-e] [-f]";
 constexpr std::uint64_t kMaxFrameBytes = 4096;  // of one frame that -f shows
 
-struct Request {
+struct BtRequest {
   bool all_cpus = false;
   bool all_tasks = false;
   bool lines = false;            // -l: file and line where they are known
@@ -32,8 +33,8 @@ struct Subject {
   std::optional<Task> task;
 };
 
-Result<Request> parse(Arguments arguments) {
-  Request request;
+Result<BtRequest> parse(Arguments arguments) {
+  BtRequest request;
   for (const std::string& each : arguments) {
     if (each == "-a") {
       request.all_cpus = true;
@@ -107,7 +108,7 @@ Result<std::vector<Subject>> find_named(Session& session, const std::string& nam
                    "bt: no task has the PID, the address or the command '{}'", name);
 }
 
-Result<std::vector<Subject>> find_subjects(Session& session, const Request& request) {
+Result<std::vector<Subject>> find_subjects(Session& session, const BtRequest& request) {
   RIG_TRY(session.kernel());
   std::vector<Subject> subjects;
   if (request.all_tasks) return every_task(session);
@@ -159,7 +160,7 @@ std::string registers_text(const std::vector<RegisterValue>& registers) {
   return text;
 }
 
-std::string frame_text(std::size_t number, const BacktraceFrame& frame, const Request& request) {
+std::string frame_text(std::size_t number, const BacktraceFrame& frame, const BtRequest& request) {
   const std::string function =
       frame.at.function.empty()
           ? "(unknown)"
@@ -223,7 +224,7 @@ std::string words_text(const FrameWords& frame) {
 }
 
 std::string trace_text(Session& session, const Backtrace& trace, const Subject& subject,
-                       const Request& request) {
+                       const BtRequest& request) {
   std::string text;
   const std::string own = subject.task ? subject.task->stack.name : std::string();
   for (std::size_t i = 0; i < trace.frames.size(); ++i) {
@@ -268,7 +269,7 @@ json::object trace_json(Session& session, const Subject& subject, const Backtrac
 }  // namespace
 
 Result<Answer> answer_bt(Session& session, Arguments arguments) {
-  RIG_ASSIGN(const Request request, parse(arguments));
+  RIG_ASSIGN(const BtRequest request, parse(arguments));
   RIG_ASSIGN(const auto subjects, find_subjects(session, request));
   Answer answer;
   json::array all;

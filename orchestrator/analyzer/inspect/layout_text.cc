@@ -8,12 +8,12 @@
 namespace rig::analyzer {
 namespace {
 
-constexpr unsigned kMaxDepth = 16;
+constexpr unsigned kMaxLayoutDepth = 16;
 constexpr std::size_t kMaxLines = 20'000;
 
 // The anonymous struct or union that a member is, or is an array of: it is shown in place.
 std::optional<TypeInfo> shown_in_place(const Btf& types, std::uint32_t id, std::string& suffix) {
-  for (unsigned depth = 0; depth < kMaxDepth; ++depth) {
+  for (unsigned depth = 0; depth < kMaxLayoutDepth; ++depth) {
     const auto type = types.type(id);
     if (!type) return std::nullopt;
     if (type->has_members() && type->name.empty()) return type;
@@ -34,7 +34,7 @@ class Layout {
 
   std::string members(const TypeInfo& owner, std::uint64_t bits, unsigned depth) {
     std::string text;
-    if (depth == kMaxDepth) return text;
+    if (depth == kMaxLayoutDepth) return text;
     for (std::uint32_t i = 0; i < owner.count; ++i) {
       const auto field = types_.field(owner, i);
       if (!field || ++lines_ > kMaxLines) return text + "...\n";
@@ -91,7 +91,7 @@ std::string size_line(std::uint64_t size, bool hex_size) {
 boost::json::array members_json(const Btf& types, const TypeInfo& owner, std::uint64_t bits,
                                 unsigned depth) {
   boost::json::array members;
-  for (std::uint32_t i = 0; i < owner.count && depth < kMaxDepth; ++i) {
+  for (std::uint32_t i = 0; i < owner.count && depth < kMaxLayoutDepth; ++i) {
     const auto field = types.field(owner, i);
     if (!field) break;
     boost::json::object json;

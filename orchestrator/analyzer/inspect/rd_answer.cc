@@ -20,7 +20,7 @@ constexpr OptionSpec kRd{"rd", "asSp", "e",
                          "[-8 | -16 | -32 | -64] [-a] [-s | -S] [-p] [-e END] ADDR|SYMBOL[+OFFSET] "
                          "[COUNT]"};
 
-struct Request {
+struct RdRequest {
   VirtAddr at{};  // with `physical` a physical address
   std::uint64_t word = 8;
   std::uint64_t count = 1;
@@ -41,8 +41,8 @@ class PhysicalView final : public VirtMemory {
   const PhysMemory& memory_;
 };
 
-Result<Request> understand(const Kernel& kernel, Arguments arguments) {
-  Request request;
+Result<RdRequest> understand(const Kernel& kernel, Arguments arguments) {
+  RdRequest request;
   std::vector<std::string> rest;
   for (const std::string& word : arguments) {
     const auto size = word == "-8"    ? 1u
@@ -86,7 +86,8 @@ Result<Request> understand(const Kernel& kernel, Arguments arguments) {
 
 class RdAnswer {
  public:
-  RdAnswer(Session& session, const Kernel& kernel, const VirtMemory& memory, const Request& request)
+  RdAnswer(Session& session, const Kernel& kernel, const VirtMemory& memory,
+           const RdRequest& request)
       : kernel_(kernel),
         request_(request),
         object_(memory, request.at, request.count * request.word),
@@ -210,7 +211,7 @@ class RdAnswer {
   }
 
   const Kernel& kernel_;
-  const Request& request_;
+  const RdRequest& request_;
   ObjectBytes object_;
   Session& session_;
   Pointee pointee_;
@@ -222,7 +223,7 @@ class RdAnswer {
 
 Result<Answer> answer_rd(Session& session, Arguments arguments) {
   RIG_ASSIGN(const Kernel* kernel, session.kernel());
-  RIG_ASSIGN(const Request request, understand(*kernel, arguments));
+  RIG_ASSIGN(const RdRequest request, understand(*kernel, arguments));
   if (!request.physical) return RdAnswer(session, *kernel, kernel->memory(), request).answer();
   const PhysicalView memory(session.core().memory());
   return RdAnswer(session, *kernel, memory, request).answer();

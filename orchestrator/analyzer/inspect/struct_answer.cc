@@ -26,7 +26,7 @@ constexpr OptionSpec kWhatis{
     "whatis", "xop", "",
     "[-x] [-o] TYPE | FUNCTION | PER-CPU-VARIABLE | ADDR|SYMBOL | -p PHYSICAL"};
 
-struct Request {
+struct StructRequest {
   std::string type_name;
   std::vector<std::string> members;  // empty: all of it
   std::optional<VirtAddr> at;
@@ -44,8 +44,8 @@ Result<std::uint64_t> back_offset(const std::string& text, std::span<const Found
   return fail(Blame::kInput, "struct: -l wants a number or TYPE.MEMBER, not '{}'", text);
 }
 
-Result<Request> understand(const GivenOptions& options, const Kernel& kernel,
-                           std::vector<FoundType>& found) {
+Result<StructRequest> understand(const GivenOptions& options, const Kernel& kernel,
+                                 std::vector<FoundType>& found) {
   std::vector<std::string> words = options.words;
   // "struct list_head X" came as words of its own when the question was "whatis struct list_head".
   if (words.size() >= 2 && (words[0] == "struct" || words[0] == "union" || words[0] == "enum")) {
@@ -53,7 +53,7 @@ Result<Request> understand(const GivenOptions& options, const Kernel& kernel,
     words.erase(words.begin());
   }
   if (words.empty() || words.size() > 3) return misused(kStruct, "wants a type");
-  Request request;
+  StructRequest request;
   const auto dot = words[0].find('.');
   request.type_name = words[0].substr(0, dot);
   if (dot != std::string::npos) request.members = split(words[0].substr(dot + 1), ',');
@@ -78,7 +78,7 @@ Result<Request> understand(const GivenOptions& options, const Kernel& kernel,
 // One answer in the making.
 class StructAnswer {
  public:
-  StructAnswer(Session& session, const Kernel& kernel, const Request& request)
+  StructAnswer(Session& session, const Kernel& kernel, const StructRequest& request)
       : kernel_(kernel), request_(request), pointee_(session, kernel) {
     style_.hex = request.style.hex;
     style_.pointee = [this](VirtAddr address) { return pointee_.brief(address); };
@@ -211,7 +211,7 @@ class StructAnswer {
   }
 
   const Kernel& kernel_;
-  const Request& request_;
+  const StructRequest& request_;
   Pointee pointee_;
   ValueStyle style_;
   std::string text_;
@@ -256,7 +256,7 @@ Result<Answer> answer_struct(Session& session, Arguments arguments) {
   if (!kernel->types()) return no_types(*kernel);
   RIG_ASSIGN(const GivenOptions options, parse_options(kStruct, arguments));
   std::vector<FoundType> found;
-  RIG_ASSIGN(const Request request, understand(options, *kernel, found));
+  RIG_ASSIGN(const StructRequest request, understand(options, *kernel, found));
   if (found.empty()) {
     return fail_hint(Blame::kInput, "`sym -q TEXT` finds symbols; types are named without a star",
                      "struct: no type '{}' in the kernel or its modules{}", request.type_name,

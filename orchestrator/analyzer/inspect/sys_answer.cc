@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t kLabelWidth = 12;
 
-std::string line(std::string_view label, std::string_view value) {
+std::string row(std::string_view label, std::string_view value) {
   return fmt::format("{:>{}}: {}\n", label, kLabelWidth, printable(value));
 }
 
@@ -41,12 +41,12 @@ std::string load_words(const std::vector<double>& values) {
 }
 
 std::string panic_lines(const PanicFacts& panic) {
-  std::string text = line("PANIC", fmt::format("\"{}\"", panic.message));
+  std::string text = row("PANIC", fmt::format("\"{}\"", panic.message));
   if (!panic.cpu) return text;
-  text += line("ON CPU", fmt::format("{}", *panic.cpu));
+  text += row("ON CPU", fmt::format("{}", *panic.cpu));
   if (panic.task) {
-    text += line("IN TASK", fmt::format("{:x}, PID {} \"{}\"", raw(*panic.task),
-                                        panic.pid.value_or(0), panic.comm));
+    text += row("IN TASK", fmt::format("{:x}, PID {} \"{}\"", raw(*panic.task),
+                                       panic.pid.value_or(0), panic.comm));
   }
   return text;
 }
@@ -54,7 +54,7 @@ std::string panic_lines(const PanicFacts& panic) {
 std::string taint_lines(const SystemFacts& facts) {
   std::string text;
   for (const TaintFlag& each : facts.taint) {
-    text += line(text.empty() ? "TAINTED" : "", fmt::format("{}: {}", each.letter, each.meaning));
+    text += row(text.empty() ? "TAINTED" : "", fmt::format("{}: {}", each.letter, each.meaning));
   }
   return text;
 }
@@ -64,18 +64,18 @@ std::string taint_lines(const SystemFacts& facts) {
 Result<Answer> answer_sys(Session& session, Arguments arguments) {
   RIG_TRY(expect_no_arguments("sys", arguments));
   RIG_ASSIGN(const SystemFacts facts, system_facts(session));
-  std::string text = line("CPUS", cpu_words(facts, session.core().cpus().size()));
+  std::string text = row("CPUS", cpu_words(facts, session.core().cpus().size()));
   if (facts.crash_time)
-    text += line("DATE", calendar_time(*facts.crash_time, "%a %b %d %H:%M:%S UTC %Y"));
-  if (facts.uptime) text += line("UPTIME", duration(*facts.uptime));
-  if (!facts.load_average.empty()) text += line("LOAD AVERAGE", load_words(facts.load_average));
-  if (facts.tasks) text += line("TASKS", std::to_string(*facts.tasks));
-  text += line("NODENAME", facts.hostname);
-  text += line("RELEASE", facts.release);
-  text += line("VERSION", facts.version);
-  text += line("MACHINE", facts.machine);
-  if (facts.memory_bytes) text += line("MEMORY", memory_size(*facts.memory_bytes));
-  if (!facts.cmdline.empty()) text += line("CMDLINE", facts.cmdline);
+    text += row("DATE", calendar_time(*facts.crash_time, "%a %b %d %H:%M:%S UTC %Y"));
+  if (facts.uptime) text += row("UPTIME", duration(*facts.uptime));
+  if (!facts.load_average.empty()) text += row("LOAD AVERAGE", load_words(facts.load_average));
+  if (facts.tasks) text += row("TASKS", std::to_string(*facts.tasks));
+  text += row("NODENAME", facts.hostname);
+  text += row("RELEASE", facts.release);
+  text += row("VERSION", facts.version);
+  text += row("MACHINE", facts.machine);
+  if (facts.memory_bytes) text += row("MEMORY", memory_size(*facts.memory_bytes));
+  if (!facts.cmdline.empty()) text += row("CMDLINE", facts.cmdline);
   if (facts.panic) text += panic_lines(*facts.panic);
   text += taint_lines(facts);
   text += note_lines(facts.problems);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // `task`: one task in words.
-#include <algorithm>
 #include <boost/json.hpp>
+
+#include <algorithm>
 
 #include "analyzer/guest_json.h"
 #include "analyzer/inspect/answers.h"
@@ -41,7 +42,7 @@ Result<TaskOptions> parse_options(Arguments arguments) {
   return options;
 }
 
-std::string line(std::string_view label, std::string_view value) {
+std::string field(std::string_view label, std::string_view value) {
   return fmt::format("{:>10}: {}\n", label, printable(value));
 }
 
@@ -66,29 +67,29 @@ std::string parent_words(const TaskFacts& task, const std::vector<TaskFacts>& al
 
 std::string summary(const TaskFacts& task, const std::vector<TaskFacts>& all) {
   std::string text = task_headline(task);
-  text += line("STATE",
-               fmt::format("{} ({}){}", task.state, task.state_words,
-                           task.running ? fmt::format(", running on CPU {}", task.cpu.value_or(0))
-                                        : std::string()));
-  text += line("FLAGS", fmt::format("{:#x} {}", task.flags, task_flag_words(task.flags)));
-  text += line("KIND", task.idle               ? "idle task of a CPU"
-                       : task.kernel_thread    ? "kernel thread"
-                       : task.pid != task.tgid ? fmt::format("thread of process {}", task.tgid)
-                                               : "process");
-  text += line("PARENTS", parent_words(task, all));
+  text += field("STATE",
+                fmt::format("{} ({}){}", task.state, task.state_words,
+                            task.running ? fmt::format(", running on CPU {}", task.cpu.value_or(0))
+                                         : std::string()));
+  text += field("FLAGS", fmt::format("{:#x} {}", task.flags, task_flag_words(task.flags)));
+  text += field("KIND", task.idle               ? "idle task of a CPU"
+                        : task.kernel_thread    ? "kernel thread"
+                        : task.pid != task.tgid ? fmt::format("thread of process {}", task.tgid)
+                                                : "process");
+  text += field("PARENTS", parent_words(task, all));
   const auto threads = std::ranges::count(all, task.tgid, &TaskFacts::tgid);
-  if (!task.idle) text += line("THREADS", std::to_string(threads));
-  text += line("STACK", fmt::format("{:x}", raw(task.stack)));
-  text += line("MM", raw(task.mm) == 0
-                         ? "none"
-                         : fmt::format("{:x}, VSZ {} kB, RSS {} kB", raw(task.mm),
-                                       task.vsize.value_or(0) / 1024, task.rss.value_or(0) / 1024));
-  if (task.uid) text += line("UID", std::to_string(*task.uid));
-  if (task.priority) text += line("PRIORITY", std::to_string(*task.priority));
-  text += line("STARTED", seconds(task.started) + " after the boot");
-  text += line("CPU TIME", fmt::format("user {}, system {}", seconds(task.user_time),
-                                       seconds(task.system_time)));
-  text += line("GOT CPU", seconds(task.last_run) + " by the scheduler's clock");
+  if (!task.idle) text += field("THREADS", std::to_string(threads));
+  text += field("STACK", fmt::format("{:x}", raw(task.stack)));
+  text += field("MM", raw(task.mm) == 0 ? "none"
+                                        : fmt::format("{:x}, VSZ {} kB, RSS {} kB", raw(task.mm),
+                                                      task.vsize.value_or(0) / 1024,
+                                                      task.rss.value_or(0) / 1024));
+  if (task.uid) text += field("UID", std::to_string(*task.uid));
+  if (task.priority) text += field("PRIORITY", std::to_string(*task.priority));
+  text += field("STARTED", seconds(task.started) + " after the boot");
+  text += field("CPU TIME", fmt::format("user {}, system {}", seconds(task.user_time),
+                                        seconds(task.system_time)));
+  text += field("GOT CPU", seconds(task.last_run) + " by the scheduler's clock");
   return text;
 }
 

@@ -10,9 +10,9 @@
 namespace rig::analyzer {
 namespace {
 
-constexpr unsigned kMaxDepth = 24;
+constexpr unsigned kMaxTreeDepth = 24;
 constexpr std::size_t kMaxNodes = 50'000;
-constexpr std::uint64_t kMaxElements = 4096;
+constexpr std::uint64_t kMaxShownElements = 4096;
 constexpr std::uint64_t kMaxText = 200;
 // include/linux/poison.h: LIST_POISON1, LIST_POISON2 with and without POISON_POINTER_DELTA.
 constexpr std::uint64_t kListPoison[] = {0x100, 0x122, 0x200};
@@ -25,7 +25,7 @@ bool is_poison(std::uint64_t value) {
 }
 
 // As gdb writes it: what is not printable in octal.
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') {
@@ -142,7 +142,7 @@ class Decoder {
     if (!array || !size) return with_text(std::move(node), "<unknown type>");
     if (is_character(array->element) && array->count != 0) return text_array(std::move(node));
     for (std::uint64_t i = 0; i < array->count;) {
-      if (i >= kMaxElements || nodes_ > kMaxNodes) {
+      if (i >= kMaxShownElements || nodes_ > kMaxNodes) {
         node.parts.push_back(with_text({}, fmt::format("... {} more", array->count - i)));
         break;
       }
@@ -188,7 +188,7 @@ class Decoder {
     text = text.substr(0, last == text.npos ? 0 : last + 1);
     if (is_readable(text) || node.type.starts_with("char")) {
       return with_text(std::move(node),
-                       quoted(text.substr(0, kMaxText)) + (text.size() > kMaxText ? "..." : ""));
+                       in_quotes(text.substr(0, kMaxText)) + (text.size() > kMaxText ? "..." : ""));
     }
     std::string hex;
     for (std::size_t i = 0; i < std::min<std::size_t>(bytes->size(), kMaxText); ++i) {
@@ -277,8 +277,8 @@ class Decoder {
     if (to && to->kind == TypeKind::kInt && to->name == "char") {
       const std::string text = memory_.c_string(target, kMaxText);
       if (!text.empty() && is_readable(text)) {
-        node.note +=
-            (node.note.empty() ? "" : " ") + quoted(text) + (text.size() == kMaxText ? "..." : "");
+        node.note += (node.note.empty() ? "" : " ") + in_quotes(text) +
+                     (text.size() == kMaxText ? "..." : "");
       }
     }
     return node;
@@ -295,7 +295,7 @@ class Decoder {
 
 ValueNode decode_value(const Btf& types, std::uint32_t type, const VirtMemory& memory,
                        const ObjectBytes& object, std::uint64_t offset, const ValueStyle& style) {
-  return Decoder(types, memory, object, style).value(type, offset, kMaxDepth);
+  return Decoder(types, memory, object, style).value(type, offset, kMaxTreeDepth);
 }
 
 ValueNode decode_bit_field(const Btf& types, std::uint32_t type, const VirtMemory& memory,

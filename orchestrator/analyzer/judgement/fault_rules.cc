@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "analyzer/judgement/rules.h"
+#include "base/text.h"
 
 namespace rig::analyzer {
 namespace {
@@ -62,7 +63,7 @@ Finding of_object(const Findings& facts, const FaultFacts& fault) {
   if (!was->member.empty()) {
     finding.evidence.push_back(
         fmt::format("{} has its member {} at {}", owner.type, was->member,
-                    offset_words(static_cast<std::int64_t>(fault.source->offset))));
+                    signed_hex(static_cast<std::int64_t>(fault.source->offset))));
   }
   return finding;
 }
@@ -74,7 +75,7 @@ Finding without_object(const FaultFacts& fault) {
     finding.kind = "null-dereference";
     finding.confidence = Confidence::kLikely;
     finding.summary = fault.member.empty() ? fmt::format("{} of a NULL pointer, {} behind it",
-                                                         fault.access, offset_words(fault.offset))
+                                                         fault.access, signed_hex(fault.offset))
                                            : fmt::format("{} of {} behind a NULL pointer",
                                                          fault.access, fault.member);
   } else {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "analyzer/judgement/rules.h"
+#include "base/text.h"
 
 namespace rig::analyzer {
 namespace {
@@ -12,14 +13,14 @@ constexpr std::size_t kMaxFindings = 16;  // of the heap: the rest is counted
 constexpr std::size_t kMaxOthers = 4;     // objects named beside the first
 
 // What a kind of corruption means. One row for each that has a meaning of its own.
-struct Meaning {
+struct CorruptionMeaning {
   CorruptionKind kind;
   std::string_view finding;  // the finding's kind
   unsigned rank;             // which of several is nearer to the cause
   Confidence confidence;
 };
 
-constexpr Meaning kMeanings[] = {
+constexpr CorruptionMeaning kCorruptionMeanings[] = {
     {CorruptionKind::kFreedTwice, "double-free", 0, Confidence::kCertain},
     {CorruptionKind::kPoisonOverwritten, "use-after-free-write", 1, Confidence::kCertain},
     {CorruptionKind::kRedZoneOverwritten, "out-of-bounds-write", 1, Confidence::kCertain},
@@ -33,10 +34,12 @@ constexpr Meaning kMeanings[] = {
     {CorruptionKind::kCountsWrong, "slab-counts-wrong", 4, Confidence::kPossible},
 };
 
-const Meaning& meaning(CorruptionKind kind) {
-  const auto row = std::find_if(std::begin(kMeanings), std::end(kMeanings),
-                                [&](const Meaning& each) { return each.kind == kind; });
-  return row != std::end(kMeanings) ? *row : kMeanings[std::size(kMeanings) - 1];
+const CorruptionMeaning& meaning(CorruptionKind kind) {
+  const auto row = std::find_if(std::begin(kCorruptionMeanings), std::end(kCorruptionMeanings),
+                                [&](const CorruptionMeaning& each) { return each.kind == kind; });
+  return row != std::end(kCorruptionMeanings)
+             ? *row
+             : kCorruptionMeanings[std::size(kCorruptionMeanings) - 1];
 }
 
 // "4 bytes at +0x2c8 are 06 01 00 00 where 6b 6b 6b 6b belongs"
@@ -44,7 +47,7 @@ std::string wrong_bytes(const SlabCorruption& corruption) {
   if (corruption.found.empty()) return {};
   auto text =
       fmt::format("{} byte{} at {} {} {}", corruption.found.size(),
-                  corruption.found.size() == 1 ? "" : "s", offset_words(corruption.offset),
+                  corruption.found.size() == 1 ? "" : "s", signed_hex(corruption.offset),
                   corruption.found.size() == 1 ? "is" : "are", some_bytes(corruption.found));
   if (!corruption.expected.empty())
     text += " where " + some_bytes(corruption.expected) + " belongs";
@@ -52,7 +55,7 @@ std::string wrong_bytes(const SlabCorruption& corruption) {
 }
 
 Finding describe(const SlabCorruption& corruption) {
-  const Meaning& means = meaning(corruption.kind);
+  const CorruptionMeaning& means = meaning(corruption.kind);
   Finding finding{std::string(means.finding), means.confidence, corruption.summary, {},
                   corruption.cache,           corruption.object};
   const auto add = [&](std::string text) {

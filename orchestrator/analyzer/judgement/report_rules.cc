@@ -9,14 +9,14 @@ namespace rig::analyzer {
 namespace {
 
 // What a checker's report means, by the ids of oops' table of formats.
-struct Meaning {
+struct ReportMeaning {
   std::string_view report;  // how the id begins
   std::string_view access;  // of it; empty: any
   std::string_view finding;
 };
 
 // The special ones first.
-constexpr Meaning kMeanings[] = {
+constexpr ReportMeaning kReportMeanings[] = {
     {"kasan-double-free", "", "double-free"},
     {"kasan-invalid-free", "", "invalid-free"},
     {"kasan-use-after-free", "write", "use-after-free-write"},
@@ -42,8 +42,8 @@ constexpr Meaning kMeanings[] = {
     {"refcount", "", "reference-count-wrong"},
 };
 
-const Meaning* meaning(const oops::Report& report) {
-  for (const Meaning& each : kMeanings) {
+const ReportMeaning* meaning(const oops::Report& report) {
+  for (const ReportMeaning& each : kReportMeanings) {
     if (!report.kind.starts_with(each.report)) continue;
     if (each.access.empty() || each.access == report.access) return &each;
   }
@@ -56,15 +56,30 @@ std::string who(const oops::Report& report) {
   return text;
 }
 
-// The object that the report is about, where the pointers of the crash lead to it.
-std::optional<VirtAddr> object_of(const Findings& facts, const oops::Report& report) {
-  if (!report.address) return std::nullopt;
+// The object that the report is about, where the pointers of the crash lead to it; null: to none.
+const SlabObject* object_of(const Findings& facts, const oops::Report& report) {
+  if (!report.address) return nullptr;
   for (const PointerFacts& each : facts.pointers) {
     if (!each.object) continue;
+    // An access out of bounds is behind the object, or before it.
+    if (raw(each.value) == *report.address) return &*each.object;
     const auto offset = *report.address - raw(each.object->address);
-    if (offset < each.object->object_size) return each.object->address;
+    if (offset < each.object->object_size) return &*each.object;
   }
-  return std::nullopt;
+  return nullptr;
+}
+
+// Who had the object, the last one first.
+void add_owners(const SlabObject& object, Finding& finding) {
+  const bool freed = object.allocated == false;
+  const auto add = [&](std::string_view what, const std::optional<ObjectTrack>& track) {
+    if (const auto who = track_words(track); !who.empty()) {
+      finding.evidence.push_back(fmt::format("{} by {}", what, who));
+    }
+  };
+  if (freed) add("freed", object.freed_by);
+  add("allocated", object.allocated_by);
+  if (!freed) add("freed before that", object.freed_by);
 }
 
 bool same_cache(const Finding& finding, const oops::Report& report) {
@@ -75,7 +90,7 @@ bool same_cache(const Finding& finding, const oops::Report& report) {
 
 void look_at_checkers(const Findings& facts, std::vector<Finding>& found) {
   const auto report = oops::cause(facts.reports);
-  const Meaning* means = report ? meaning(*report) : nullptr;
+  const ReportMeaning* means = report ? meaning(*report) : nullptr;
   if (means == nullptr) return;
   const auto said = fmt::format("the kernel reported it: {}", report->title);
   // The audit saw the same: the report is one more reason.
@@ -84,12 +99,14 @@ void look_at_checkers(const Findings& facts, std::vector<Finding>& found) {
     each.evidence.push_back(said);
     return;
   }
-  Finding finding{std::string(means->finding), Confidence::kCertain, {}, {}, report->cache,
-                  object_of(facts, *report)};
+  const SlabObject* object = object_of(facts, *report);
+  Finding finding{std::string(means->finding), Confidence::kCertain, {}, {}, report->cache, {}};
+  if (object != nullptr) finding.object = object->address;
   finding.summary = report->title;
   if (!report->cache.empty()) finding.summary += ", an object of " + report->cache;
   if (!report->function.empty()) finding.evidence.push_back("caught in the act: " + who(*report));
   if (report->address) finding.evidence.push_back(fmt::format("at {:#x}", *report->address));
+  if (object != nullptr) add_owners(*object, finding);
   // Who was caught in the act comes before what the audit found in what was left; SLUB and the
   // lists only notice, later, like the audit.
   const bool in_the_act = report->kind.starts_with("kasan-") || report->kind.starts_with("kfence-");

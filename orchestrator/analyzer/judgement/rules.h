@@ -47,9 +47,7 @@ std::string track_words(const std::optional<ObjectTrack>& track);
 // The function that had it allocated or freed: not the allocator's own. Empty: not known.
 std::string culprit(const std::optional<ObjectTrack>& track);
 // "06 01 00 00", at most some bytes
-std::string some_bytes(const std::vector<std::byte>& bytes);
-// "+0x2c8", "-0x8"
-std::string offset_words(std::int64_t offset);
+std::string some_bytes(ByteView bytes);
 // "kmalloc-1k object 0xffff... +0x2c8"
 std::string object_words(std::string_view cache, VirtAddr object, std::int64_t offset);
 

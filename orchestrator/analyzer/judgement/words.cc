@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "analyzer/judgement/rules.h"
+#include "base/text.h"
 
 namespace rig::analyzer {
 namespace {
@@ -51,20 +52,12 @@ std::string track_words(const std::optional<ObjectTrack>& track) {
   return text;
 }
 
-std::string some_bytes(const std::vector<std::byte>& bytes) {
-  std::string text;
-  for (std::size_t i = 0; i < std::min(bytes.size(), kMaxBytes); ++i) {
-    text += fmt::format("{}{:02x}", i == 0 ? "" : " ", std::to_integer<unsigned>(bytes[i]));
-  }
-  return bytes.size() > kMaxBytes ? text + " ..." : text;
-}
-
-std::string offset_words(std::int64_t offset) {
-  return offset < 0 ? fmt::format("-{:#x}", -offset) : fmt::format("+{:#x}", offset);
+std::string some_bytes(ByteView bytes) {
+  return hex_bytes(bytes, kMaxBytes);
 }
 
 std::string object_words(std::string_view cache, VirtAddr object, std::int64_t offset) {
-  return fmt::format("{} object {} {}", cache, object, offset_words(offset));
+  return fmt::format("{} object {} {}", cache, object, signed_hex(offset));
 }
 
 Finding* about(std::vector<Finding>& found, std::string_view cache, VirtAddr object) {

@@ -9,14 +9,14 @@
 namespace rig::analyzer {
 namespace {
 
-struct Meaning {
+struct ShadowMeaning {
   std::uint8_t byte;
   ShadowKind kind;
   std::string_view words;
 };
 
 // mm/kasan/kasan.h of 6.1; the compiler's ABI fixes those of stacks.
-constexpr Meaning kMeanings[] = {
+constexpr ShadowMeaning kShadowMeanings[] = {
     {0xff, ShadowKind::kPageFreed, "part of a freed page"},
     {0xfe, ShadowKind::kPageRedZone, "the red zone of a large kmalloc()"},
     {0xfc, ShadowKind::kObjectRedZone, "a red zone of a slab object"},
@@ -38,9 +38,9 @@ constexpr std::uint64_t kX86Offset = 0xdfff'fc00'0000'0000;  // with 4 and with 
 // What is looked at to prove an offset: so much of the shadow of each place.
 using Sample = std::array<std::uint8_t, 256>;
 
-const Meaning* meaning(std::uint8_t byte) {
-  const auto found = std::ranges::find(kMeanings, byte, &Meaning::byte);
-  return found != std::end(kMeanings) ? found : nullptr;
+const ShadowMeaning* meaning(std::uint8_t byte) {
+  const auto found = std::ranges::find(kShadowMeanings, byte, &ShadowMeaning::byte);
+  return found != std::end(kShadowMeanings) ? found : nullptr;
 }
 
 // arch/x86/Kconfig, arch/arm64/Kconfig and arch/arm64/include/asm/memory.h (KASAN_SHADOW_END).
@@ -55,14 +55,14 @@ std::uint64_t offset_of(const Kernel& kernel) {
 
 ShadowKind shadow_kind(std::uint8_t byte) {
   if (byte < kGranule) return ShadowKind::kAccessible;
-  const Meaning* found = meaning(byte);
+  const ShadowMeaning* found = meaning(byte);
   return found ? found->kind : ShadowKind::kUnknown;
 }
 
 std::string shadow_words(std::uint8_t byte) {
   if (byte == 0) return "accessible";
   if (byte < kGranule) return fmt::format("the first {} bytes are accessible", byte);
-  const Meaning* found = meaning(byte);
+  const ShadowMeaning* found = meaning(byte);
   return found ? std::string(found->words) : fmt::format("{:#x}, which has no meaning", byte);
 }
 

@@ -20,7 +20,7 @@ constexpr std::uint64_t kMaxSlot = 64 << 20;
 constexpr std::uint64_t kPage = 4096;
 
 // Bytes that must all be `value`, the last one `last`; `at`: from the object.
-struct Region {
+struct FilledBytes {
   CorruptionKind kind{};
   std::int64_t at = 0;
   std::uint64_t size = 0;
@@ -61,7 +61,7 @@ void read_piece(const VirtMemory& memory, VirtAddr begin, std::uint64_t size, Pi
 }
 
 // Compares one region; `skip`: where it begins in the piece.
-std::optional<WrongBytes> compare(const Region& region, const Piece& piece, VirtAddr begin,
+std::optional<WrongBytes> compare(const FilledBytes& region, const Piece& piece, VirtAddr begin,
                                   std::uint64_t skip) {
   if (region.size == 0) return std::nullopt;
   const auto bytes = slice(piece.bytes, skip, region.size);
@@ -85,13 +85,13 @@ std::optional<WrongBytes> compare(const Region& region, const Piece& piece, Virt
   return wrong;
 }
 
-Region filled(CorruptionKind kind, std::uint64_t from, std::uint64_t to, std::byte value) {
+FilledBytes filled(CorruptionKind kind, std::uint64_t from, std::uint64_t to, std::byte value) {
   return {kind, static_cast<std::int64_t>(from), to > from ? to - from : 0, value, value};
 }
 
 // What check_object() and check_pad_bytes() look at, in their order.
-std::vector<Region> regions(const DebugLayout& layout, ObjectState state) {
-  std::vector<Region> all;
+std::vector<FilledBytes> regions(const DebugLayout& layout, ObjectState state) {
+  std::vector<FilledBytes> all;
   const std::byte red = state == ObjectState::kActive ? kRedActive : kRedInactive;
   if (layout.red_zone) {
     all.push_back({CorruptionKind::kRedZoneOverwritten, -static_cast<std::int64_t>(layout.red_left),
@@ -104,8 +104,8 @@ std::vector<Region> regions(const DebugLayout& layout, ObjectState state) {
   }
   if (layout.object_poison && state == ObjectState::kInactive) {
     // Since v6.8 KASAN's note in a free object is left alone.
-    Region poison = filled(CorruptionKind::kPoisonOverwritten, layout.kasan_in_object,
-                           layout.object_size, kPoisonFree);
+    FilledBytes poison = filled(CorruptionKind::kPoisonOverwritten, layout.kasan_in_object,
+                                layout.object_size, kPoisonFree);
     poison.last = kPoisonEnd;
     all.push_back(poison);
   }
@@ -174,7 +174,7 @@ std::vector<WrongBytes> ObjectDebug::check(const SlabCache& cache, VirtAddr obje
   Piece& piece = state_->piece;
   read_piece(state_->kernel.memory(), begin, cache.size, piece);
   std::vector<WrongBytes> found;
-  for (const Region& each : regions(layout, state)) {
+  for (const FilledBytes& each : regions(layout, state)) {
     const auto skip =
         static_cast<std::uint64_t>(static_cast<std::int64_t>(layout.red_left) + each.at);
     if (auto wrong = compare(each, piece, begin, skip)) found.push_back(*std::move(wrong));

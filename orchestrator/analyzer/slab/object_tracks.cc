@@ -3,11 +3,12 @@
 
 #include <algorithm>
 
+#include "analyzer/core/limits.h"
+
 namespace rig::analyzer {
 namespace {
 
 constexpr std::uint64_t kMaxTrack = 1024;
-constexpr std::uint64_t kMaxCpus = 8192;
 constexpr std::uint64_t kMaxPid = 4 << 20;  // PID_MAX_LIMIT
 constexpr std::uint64_t kMaxAddresses = 64;
 

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "base/text.h"
+
 namespace rig::analyzer {
 namespace {
 
@@ -72,10 +74,6 @@ std::string_view part_of(CorruptionKind kind) {
     default:
       return "the padding of the object";
   }
-}
-
-std::string signed_hex(std::int64_t offset) {
-  return offset < 0 ? fmt::format("-{:#x}", -offset) : fmt::format("+{:#x}", offset);
 }
 
 }  // namespace

@@ -18,21 +18,6 @@ std::string join_cpus(const std::vector<unsigned>& cpus) {
   return text;
 }
 
-// The freelists do not have objects in KASAN's quarantine, nor one that a CPU is just allocating.
-void use_debug_bytes(const Kernel& kernel, const SlabCache& cache, SlabObject& object) {
-  if (object.allocated == false) return;
-  if (cache.red_left == 0 && !has_generic_kasan(kernel)) return;
-  const ObjectDebug debug(kernel);
-  if (const auto freed = debug.freed_by_shadow(cache, object.address)) {
-    object.allocated = !*freed;
-    object.evidence = *freed ? "on no freelist, but freed by KASAN's shadow: in quarantine"
-                             : "allocated by KASAN's shadow";
-  } else if (debug.state(cache, object.address) == ObjectState::kInactive) {
-    object.allocated = false;
-    object.evidence = "on no freelist, but its red zones are a free object's";
-  }
-}
-
 }  // namespace
 
 std::optional<std::uint64_t> slab_bytes(const SlabCache& cache, std::uint64_t objects,
@@ -154,6 +139,29 @@ void SlabReader::establish_state(const Slab& slab, std::uint32_t slot, SlabObjec
                         join_cpus(users), free, slab.objects);
 }
 
+const ObjectDebug& SlabReader::debug() {
+  if (!debug_) debug_.emplace(kernel_);
+  return *debug_;
+}
+
+// Who had it; and whether it is free, for the freelists do not have objects in KASAN's quarantine,
+// nor one that a CPU is just allocating.
+void SlabReader::ask_debug_bytes(const SlabCache& cache, SlabObject& object) {
+  if (debug().tracks(cache)) {
+    object.allocated_by = debug().allocated_by(cache, object.address);
+    object.freed_by = debug().freed_by(cache, object.address);
+  }
+  if (object.allocated == false) return;
+  if (const auto freed = debug().freed_by_shadow(cache, object.address)) {
+    object.allocated = !*freed;
+    object.evidence = *freed ? "on no freelist, but freed by KASAN's shadow: in quarantine"
+                             : "allocated by KASAN's shadow";
+  } else if (debug().state(cache, object.address) == ObjectState::kInactive) {
+    object.allocated = false;
+    object.evidence = "on no freelist, but its red zones are a free object's";
+  }
+}
+
 std::optional<SlabHit> SlabReader::find(VirtAddr address, std::string* why) {
   if (why) why->clear();
   const auto place = slab_at(address, why);
@@ -174,7 +182,7 @@ std::optional<SlabHit> SlabReader::find(VirtAddr address, std::string* why) {
   hit.object.content = kernel_.memory().read_up_to(hit.object.address,
                                                    std::min(hit.object.object_size, kMaxContent));
   establish_state(slab, static_cast<std::uint32_t>(slot), hit.object);
-  use_debug_bytes(kernel_, slab.cache, hit.object);
+  ask_debug_bytes(slab.cache, hit.object);
   return hit;
 }
 

@@ -11,6 +11,7 @@
 #include "analyzer/arch/architecture.h"
 #include "analyzer/slab/cache_reader.h"
 #include "analyzer/slab/free_list.h"
+#include "analyzer/slab/object_debug.h"
 #include "analyzer/symbols/kernel.h"
 
 namespace rig::analyzer {
@@ -46,16 +47,19 @@ class SlabReader {
   const SlabLayout& layout() const { return layout_; }
   CacheReader& caches() { return caches_; }
   FreeLists& lists() { return lists_; }
+  const ObjectDebug& debug();
 
  private:
   std::optional<VirtAddr> head_of(VirtAddr page) const;
   std::string doubt(const Slab& slab, std::uint64_t free, bool in_use_by_a_cpu) const;
   void establish_state(const Slab& slab, std::uint32_t slot, SlabObject& object);
+  void ask_debug_bytes(const SlabCache& cache, SlabObject& object);
 
   const Kernel& kernel_;
   SlabLayout layout_;
   CacheReader caches_;
   FreeLists lists_;
+  std::optional<ObjectDebug> debug_;  // when it is asked for first
 };
 
 // The bytes of a slab with so many objects, as its cache makes them: the usual order, or the least

@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::uint64_t kMaxBlob = 256 << 20;
 // How deep anonymous structs nest and typedefs chain before we say no: BTF may be a cycle.
-constexpr unsigned kMaxDepth = 32;
+constexpr unsigned kMaxTypedefs = 32;
 constexpr unsigned kMaxNesting = 8;
 // How many fields one look-up visits: real structs have hundreds, hostile ones contain themselves.
 constexpr unsigned kMaxFields = 20'000;
@@ -68,7 +68,7 @@ std::optional<std::uint32_t> Btf::find(TypeKind kind, std::string_view name) con
 }
 
 std::optional<TypeInfo> Btf::resolved(std::uint32_t id) const {
-  for (unsigned depth = 0; depth < kMaxDepth; ++depth) {
+  for (unsigned depth = 0; depth < kMaxTypedefs; ++depth) {
     const auto found = type(id);
     if (!found || !is_transparent(found->kind)) return found;
     id = found->word;
@@ -131,7 +131,7 @@ std::optional<TypeVariable> Btf::variable(const TypeInfo& section, std::uint32_t
 
 std::optional<std::uint64_t> Btf::size_of(std::uint32_t id) const {
   std::uint64_t factor = 1;
-  for (unsigned depth = 0; depth < kMaxDepth; ++depth) {
+  for (unsigned depth = 0; depth < kMaxTypedefs; ++depth) {
     const auto found = resolved(id);
     if (!found) return std::nullopt;
     switch (found->kind) {
@@ -191,7 +191,7 @@ std::optional<Member> Btf::member_of(const TypeInfo& owner, std::string_view pat
   TypeInfo current = owner;
   std::uint64_t bits = 0;
   unsigned budget = kMaxFields;
-  for (unsigned depth = 0; depth < kMaxDepth; ++depth) {
+  for (unsigned depth = 0; depth < kMaxTypedefs; ++depth) {
     const auto dot = path.find('.');
     const auto found = find_field(current, path.substr(0, dot), kMaxNesting, budget);
     if (!found) return std::nullopt;

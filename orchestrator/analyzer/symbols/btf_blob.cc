@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::uint16_t kMagic = 0xeb9f;
 // Longer than any symbol may be (KSYM_NAME_LEN is 512): what is longer is no name.
-constexpr std::uint64_t kMaxName = 1024;
+constexpr std::uint64_t kMaxTypeName = 1024;
 
 // Bytes that follow a type's fixed part: some always, some for each of its `vlen` parts.
 struct Tail {
@@ -129,7 +129,7 @@ std::string_view Btf::Data::string_at(std::uint32_t offset) const {
   if (offset < first_string) return base->string_at(offset);
   const std::uint64_t own = offset - first_string;
   if (own >= strings.size()) return {};
-  const auto window = strings.subspan(own, std::min(kMaxName, strings.size() - own));
+  const auto window = strings.subspan(own, std::min(kMaxTypeName, strings.size() - own));
   return load_c_string(window, 0).value_or("");
 }
 

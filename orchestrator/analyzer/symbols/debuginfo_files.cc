@@ -12,18 +12,13 @@
 #include <system_error>
 
 #include "base/bytes.h"
+#include "base/text.h"
 
 namespace rig::analyzer {
 namespace {
 
 constexpr std::size_t kMaxEntries = 1 << 18;  // looked at in one folder tree; kernels have 10,000
 constexpr std::size_t kMaxNamed = 4;          // files of another build that an error names
-
-std::string to_hex(ByteView bytes) {
-  std::string text;
-  for (const std::byte each : bytes) text += fmt::format("{:02x}", std::to_integer<int>(each));
-  return text;
-}
 
 std::optional<std::string> note_build_id(Elf_Data& data) {
   std::size_t offset = 0;
@@ -35,7 +30,7 @@ std::optional<std::string> note_build_id(Elf_Data& data) {
     if (note.n_type != NT_GNU_BUILD_ID || note.n_namesz != sizeof ELF_NOTE_GNU) continue;
     const auto owner = slice(bytes, name, sizeof ELF_NOTE_GNU);
     const auto id = slice(bytes, descriptor, note.n_descsz);
-    if (owner && id && as_text(*owner).starts_with(ELF_NOTE_GNU)) return to_hex(*id);
+    if (owner && id && as_text(*owner).starts_with(ELF_NOTE_GNU)) return hex_digits(*id);
   }
   return std::nullopt;
 }

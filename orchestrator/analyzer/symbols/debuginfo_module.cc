@@ -8,20 +8,15 @@
 #include <optional>
 
 #include "base/bytes.h"
+#include "base/text.h"
 
 namespace rig::analyzer {
 namespace {
 
 constexpr std::uint64_t kMaxSections = 4096;
-constexpr std::uint64_t kMaxName = 128;
-constexpr std::uint64_t kMaxNotes = 64 << 10;
+constexpr std::uint64_t kMaxSectionName = 128;
+constexpr std::uint64_t kMaxModuleNotes = 64 << 10;
 constexpr std::uint64_t kMaxId = 20;
-
-std::string to_hex(ByteView bytes) {
-  std::string text;
-  for (const std::byte each : bytes) text += fmt::format("{:02x}", std::to_integer<int>(each));
-  return text;
-}
 
 // One attribute of a module's folder in sysfs: a section with its address, or notes.
 struct Attribute {
@@ -83,7 +78,8 @@ class AttributeReader {
       const auto name =
           pointer(at, named ? "module_sect_attr.name" : "module_sect_attr.battr.attr.name");
       const auto address = number(at, "module_sect_attr.address");
-      if (name && address) result.push_back({memory_.c_string(*name, kMaxName), *address, 0});
+      if (name && address)
+        result.push_back({memory_.c_string(*name, kMaxSectionName), *address, 0});
     }
     return result;
   }
@@ -106,7 +102,7 @@ class AttributeReader {
     const auto address = number(at, "bin_attribute.private");
     const auto size = number(at, "bin_attribute.size");
     if (name && address) {
-      result.push_back({memory_.c_string(*name, kMaxName), *address, size.value_or(0)});
+      result.push_back({memory_.c_string(*name, kMaxSectionName), *address, size.value_or(0)});
     }
   }
 
@@ -124,7 +120,7 @@ std::string find_build_id(ByteView notes) {
     const auto id = reader.take(note->n_descsz);
     if (!name || !id) return {};
     if (note->n_type == NT_GNU_BUILD_ID && as_text(*name) == std::string_view("GNU", 4)) {
-      return id->size() <= kMaxId ? to_hex(*id) : std::string();
+      return id->size() <= kMaxId ? hex_digits(*id) : std::string();
     }
     reader.take(std::min<std::uint64_t>(-note->n_descsz & 3, reader.remaining()));
   }
@@ -138,7 +134,7 @@ std::string own_build_id(const VirtMemory& memory, const Btf& types, const Modul
   const MutableBytes id = MutableBytes(bytes).first(member->size);
   if (!memory.read(module.at + member->offset, id)) return {};
   const bool set = std::any_of(id.begin(), id.end(), [](std::byte b) { return b != std::byte{}; });
-  return set ? to_hex(id) : std::string();
+  return set ? hex_digits(id) : std::string();
 }
 
 }  // namespace
@@ -153,7 +149,7 @@ ModuleObject read_module_object(const VirtMemory& memory, const Btf& types, cons
   }
   if (!object.build_id.empty()) return object;
   for (const Attribute& each : reader.notes(module.at)) {
-    const auto size = std::min(each.size, kMaxNotes);
+    const auto size = std::min(each.size, kMaxModuleNotes);
     object.build_id = find_build_id(memory.read_up_to(VirtAddr{each.address}, size));
     if (!object.build_id.empty()) break;
   }

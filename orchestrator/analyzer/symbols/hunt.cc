@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "analyzer/core/limits.h"
 #include "analyzer/symbols/arm64_references.h"
 #include "analyzer/symbols/hunt_proofs.h"
 
@@ -11,10 +12,9 @@ namespace rig::analyzer {
 namespace {
 
 constexpr std::uint64_t kMaxConstants = 64 << 20;
-constexpr std::uint64_t kMaxImage = 256 << 20;
 constexpr std::uint64_t kMaxFunction = 16 << 10;
-constexpr unsigned kMaxCandidates = 64;  // references of one function
-constexpr unsigned kMaxCpus = 8;         // that prove where the per-CPU variables are
+constexpr unsigned kMaxReferences = 64;  // references of one function
+constexpr unsigned kProvingCpus = 8;     // that prove where the per-CPU variables are
 constexpr unsigned kFewestPerCpu = 3;    // exported per-CPU variables that must agree
 
 // struct btf_header of a kernel: magic, version 1, no flags, 24 bytes. scripts/link-vmlinux.sh.
@@ -149,7 +149,7 @@ bool Hunt::per_cpu_is_right(const Kallsyms& symbols, VirtAddr base) const {
   }
   if (!offsets || !cpu_member || !current || !queue) return false;
   unsigned right = 0;
-  for (unsigned cpu = 0; cpu < kMaxCpus; ++cpu) {
+  for (unsigned cpu = 0; cpu < kProvingCpus; ++cpu) {
     const auto offset = memory_->load<std::uint64_t>(*offsets + cpu * sizeof(std::uint64_t));
     if (!offset || *offset == 0) break;
     const VirtAddr rq = base + *queue + *offset;
@@ -205,7 +205,7 @@ std::vector<VirtAddr> Hunt::references(std::string_view function, bool accessed,
     const bool data = each.address - constants_begin_ < kMaxImage;
     if (data && (each.accessed || !accessed)) all.push_back(each.address);
   }
-  if (all.size() > kMaxCandidates) return {};
+  if (all.size() > kMaxReferences) return {};
   return all;
 }
 

@@ -4,10 +4,11 @@
 #include <algorithm>
 #include <array>
 
+#include "analyzer/core/limits.h"
+
 namespace rig::analyzer {
 namespace {
 
-constexpr unsigned kMaxModules = 4096;
 constexpr unsigned kMaxCaches = 16'384;
 constexpr unsigned kFewestCaches = 8;
 constexpr std::uint16_t kBtfMagic = 0xeb9f;
@@ -18,7 +19,6 @@ constexpr std::uint64_t kMaxCacheSize = 16 << 20;
 constexpr std::uint64_t kEarliest = 946'684'800;  // 2000-01-01
 constexpr std::uint64_t kLatest = 4'102'444'800;  // 2100-01-01
 constexpr std::uint32_t kMaxFrames = 256;         // of a stack in the depot
-constexpr std::uint64_t kMaxImage = 256 << 20;    // a kernel's image
 constexpr std::uint64_t kTimekeeperInCore = 8;    // a seqcount_raw_spinlock_t before it
 
 bool is_printable(std::string_view text) {

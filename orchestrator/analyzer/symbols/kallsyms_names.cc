@@ -12,7 +12,7 @@ constexpr std::uint64_t kMaxTokenTable = 64 << 10;
 constexpr std::size_t kMaxNameLength = 4096;  // KSYM_NAME_LEN is 512
 constexpr std::uint64_t kMaxBlock = 1 << 20;  // of 256 names; a real one has 3 KiB
 constexpr std::uint64_t kMaxEncoded = 256 << 20;
-constexpr unsigned kMaxCandidates = 256;  // of one bucket; a real one has five at most
+constexpr unsigned kMaxOfOneBucket = 256;  // of one bucket; a real one has five at most
 constexpr std::uint64_t kPrime = 0x9e37'79b9'7f4a'7c15;
 constexpr std::uint64_t kNoHash = 0;
 
@@ -164,7 +164,7 @@ std::optional<std::string> KallsymsNames::at(std::uint32_t number) const {
 std::optional<std::uint32_t> KallsymsNames::find(std::string_view name) const {
   const Index& index = this->index();
   const auto bucket = bucket_of(hash_of(name), index.bits);
-  const auto end = std::min(index.starts[bucket + 1], index.starts[bucket] + kMaxCandidates);
+  const auto end = std::min(index.starts[bucket + 1], index.starts[bucket] + kMaxOfOneBucket);
   for (auto i = index.starts[bucket]; i < end; ++i) {
     const auto text = at(index.numbers[i]);
     if (text && std::string_view(*text).substr(1) == name) return index.numbers[i];

@@ -3,12 +3,12 @@
 
 #include <algorithm>
 
+#include "analyzer/core/limits.h"
 #include "analyzer/symbols/module_btf.h"
 
 namespace rig::analyzer {
 namespace {
 
-constexpr unsigned kMaxCpus = 8192;  // NR_CPUS of the largest configuration
 constexpr std::uint64_t kFarFromSymbol = 4096;
 constexpr std::uint64_t kMaxStruct = 1 << 20;
 constexpr std::uint64_t kMaxModuleTypes = 64 << 20;

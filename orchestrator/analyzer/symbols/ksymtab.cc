@@ -3,12 +3,13 @@
 
 #include <algorithm>
 
+#include "analyzer/core/limits.h"
+
 namespace rig::analyzer {
 namespace {
 
 constexpr std::uint64_t kEntry = 12;
-constexpr std::uint64_t kMaxImage = 256 << 20;  // how far a value may be away
-constexpr std::uint64_t kMaxName = 512;
+constexpr std::uint64_t kMaxExportName = 512;
 constexpr std::uint64_t kFewest = 16;    // entries of a table; a real one has thousands
 constexpr std::uint64_t kCompared = 64;  // functions of a table that kallsyms is asked for
 constexpr std::uint64_t kFewestAgreeing = 8;
@@ -23,7 +24,7 @@ bool is_identifier(std::string_view text) {
 // The identifier at `offset`. Most of what is asked for is none: the first character tells.
 std::optional<std::string_view> identifier_at(ByteView bytes, std::uint64_t offset) {
   if (!is_identifier(as_text(bytes.subspan(offset, 1)))) return std::nullopt;
-  const auto room = bytes.first(std::min<std::uint64_t>(bytes.size(), offset + kMaxName));
+  const auto room = bytes.first(std::min<std::uint64_t>(bytes.size(), offset + kMaxExportName));
   const auto text = load_c_string(room, offset);
   return text && is_identifier(*text) ? text : std::nullopt;
 }

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "analyzer/symbols/module_btf.h"
 
+#include "analyzer/core/limits.h"
+
 namespace rig::analyzer {
-namespace {
-
-constexpr unsigned kMaxModules = 4096;
-
-}  // namespace
+namespace {}  // namespace
 
 std::optional<ModuleBtf> find_module_btf(const VirtMemory& memory, const Btf& types, VirtAddr list,
                                          VirtAddr module) {

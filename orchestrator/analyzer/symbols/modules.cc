@@ -3,14 +3,15 @@
 
 #include <algorithm>
 
+#include "analyzer/core/limits.h"
+
 namespace rig::analyzer {
 namespace {
 
-constexpr std::size_t kMaxModules = 4096;
 constexpr std::uint64_t kMaxModuleSize = 256 << 20;
-constexpr std::uint32_t kMaxSymbols = 1 << 18;
+constexpr std::uint32_t kMaxModuleSymbols = 1 << 18;
 constexpr std::uint64_t kMaxNames = 16 << 20;
-constexpr std::uint64_t kMaxNameLength = 512;
+constexpr std::uint64_t kMaxModuleSymbolName = 512;
 
 // Elf64_Sym.
 struct ElfSymbol {
@@ -176,7 +177,7 @@ const std::vector<ModuleSymbol>& Modules::symbols_of(std::size_t index) const {
   const auto symtab = memory_->load<std::uint64_t>(kallsyms + table_->symtab);
   const auto count = memory_->load<std::uint32_t>(kallsyms + table_->num_symtab);
   const auto strtab = memory_->load<std::uint64_t>(kallsyms + table_->strtab);
-  if (!symtab || !count || !strtab || *count > kMaxSymbols) return *cached;
+  if (!symtab || !count || !strtab || *count > kMaxModuleSymbols) return *cached;
 
   const auto bytes = memory_->read_up_to(VirtAddr{*symtab}, *count * sizeof(ElfSymbol));
   std::vector<ElfSymbol> symbols(bytes.size() / sizeof(ElfSymbol));
@@ -186,7 +187,7 @@ const std::vector<ModuleSymbol>& Modules::symbols_of(std::size_t index) const {
   std::uint64_t names_size = 0;
   for (const ElfSymbol& symbol : symbols) {
     if (symbol.name < kMaxNames) {
-      names_size = std::max(names_size, std::uint64_t{symbol.name} + kMaxNameLength);
+      names_size = std::max(names_size, std::uint64_t{symbol.name} + kMaxModuleSymbolName);
     }
   }
   const auto names = memory_->read_up_to(VirtAddr{*strtab}, names_size);

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "base/address.h"
 #include "base/bytes.h"
 
@@ -59,4 +61,20 @@ TEST(Address, PrintsAsHex) {
 }
 
 }  // namespace
+TEST(Text, BytesAreShownInHexAndTheRestIsLeftOut) {
+  const ByteView bytes = as_bytes(std::string_view("\x06\x01\x00\xff", 4));
+  EXPECT_EQ(hex_digits(bytes), "060100ff");
+  EXPECT_EQ(hex_bytes(bytes), "06 01 00 ff");
+  EXPECT_EQ(hex_bytes(bytes, 4), "06 01 00 ff");
+  EXPECT_EQ(hex_bytes(bytes, 2), "06 01 ...");
+  EXPECT_EQ(hex_bytes({}), "");
+}
+
+TEST(Text, OffsetsAlwaysHaveASign) {
+  EXPECT_EQ(signed_hex(0x2c8), "+0x2c8");
+  EXPECT_EQ(signed_hex(0), "+0x0");
+  EXPECT_EQ(signed_hex(-8), "-0x8");
+  EXPECT_EQ(signed_hex(std::numeric_limits<std::int64_t>::min()), "-0x8000000000000000");
+}
+
 }  // namespace rig
