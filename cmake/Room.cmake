@@ -5,6 +5,20 @@
 set(RIG_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-qual
     -Wimplicit-fallthrough -Werror)
 
+# Files of one folder are compiled up to eight at a time: a build from nothing takes half as long.
+function(rig_batches target)
+  foreach(source ${ARGN})
+    get_filename_component(folder ${source} DIRECTORY)
+    string(MAKE_C_IDENTIFIER "of_${folder}" folder)
+    math(EXPR batch "${count_${folder}}0 / 80")  # empty is 0
+    math(EXPR count_${folder} "${count_${folder}}0 / 10 + 1")
+    set_property(SOURCE ${source} PROPERTY UNITY_GROUP ${folder}_${batch})
+  endforeach()
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
+  # It spares a file's own types, and cannot tell in a batch that they are that.
+  target_compile_options(${target} PRIVATE -Wno-subobject-linkage)
+endfunction()
+
 # rig_room(NAME vm SOURCES a.cc b.cc USES base image LIBRARIES Boost::json)
 #   USES       rooms that this one may include (public: their types appear in its headers)
 #   LIBRARIES  third-party libraries that only its own .cc files see
@@ -16,9 +30,7 @@ function(rig_room)
   list(TRANSFORM ROOM_USES PREPEND rig_)
   target_link_libraries(rig_${ROOM_NAME} PUBLIC ${ROOM_USES} PRIVATE ${ROOM_LIBRARIES})
   if(RIG_UNITY)
-    set_target_properties(rig_${ROOM_NAME} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
-    # It spares a file's own types, and cannot tell in a batch that they are that.
-    target_compile_options(rig_${ROOM_NAME} PRIVATE -Wno-subobject-linkage)
+    rig_batches(rig_${ROOM_NAME} ${ROOM_SOURCES})
   endif()
 endfunction()
 

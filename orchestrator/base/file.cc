@@ -88,6 +88,14 @@ Status write_file_atomically(const fs::path& path, std::string_view content) {
   return {};
 }
 
+Status copy_over(const fs::path& from, const fs::path& to) {
+  std::error_code error;
+  fs::create_directories(to.parent_path(), error);
+  if (!error) fs::copy_file(from, to, fs::copy_options::overwrite_existing, error);
+  if (!error) return {};
+  return fail(Blame::kRig, "cannot copy {} to {}: {}", from.string(), to.string(), error.message());
+}
+
 Result<TempDir> TempDir::create(std::string_view prefix, std::optional<fs::path> parent) {
   std::error_code error;
   const fs::path base = parent ? *parent : fs::temp_directory_path(error);

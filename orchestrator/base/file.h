@@ -59,6 +59,9 @@ Result<std::string> read_file(const fs::path& path, std::size_t limit = 64 << 20
 // Writes beside the target, syncs, renames: a reader sees the old file or the whole new one.
 Status write_file_atomically(const fs::path& path, std::string_view content);
 
+// Copies a file, over one that is there; makes the folders that it needs.
+Status copy_over(const fs::path& from, const fs::path& to);
+
 // A folder that is removed with its content when the object goes, under $TMPDIR or `parent`.
 class TempDir {
  public:

@@ -14,14 +14,6 @@ namespace {
 
 constexpr auto kToolTime = std::chrono::minutes(10);
 
-Status copy_to(const fs::path& from, const fs::path& to) {
-  std::error_code error;
-  fs::create_directories(to.parent_path(), error);
-  if (!error) fs::copy_file(from, to, fs::copy_options::overwrite_existing, error);
-  if (!error) return {};
-  return fail(Blame::kRig, "cannot copy {} to {}: {}", from.string(), to.string(), error.message());
-}
-
 // What compiling leaves in a folder of sources or tools.
 bool is_product(const fs::path& path) {
   const std::string name = path.filename().string();
@@ -40,12 +32,12 @@ Status copy_folder(const fs::path& from, const fs::path& to) {
     if (walk->is_symlink(error)) {
       // Into the tree that is copied too, or of no use: followed.
       if (fs::is_regular_file(walk->path(), error)) {
-        RIG_TRY(copy_to(fs::canonical(walk->path(), error), target));
+        RIG_TRY(copy_over(fs::canonical(walk->path(), error), target));
       }
       error.clear();
       continue;
     }
-    if (walk->is_regular_file(error)) RIG_TRY(copy_to(walk->path(), target));
+    if (walk->is_regular_file(error)) RIG_TRY(copy_over(walk->path(), target));
   }
   if (!error) return {};
   return fail(Blame::kRig, "cannot copy {}: {}", from.string(), error.message());
@@ -55,7 +47,7 @@ Status copy_folder(const fs::path& from, const fs::path& to) {
 // (scripts/package/builddeb): its Makefile finds everything beside itself.
 Status install_headers(const KernelMake& make, const fs::path& headers) {
   const fs::path arch = fs::path("arch") / toolchain(make.arch).kbuild;
-  RIG_TRY(copy_to(make.source / "Makefile", headers / "Makefile"));
+  RIG_TRY(copy_over(make.source / "Makefile", headers / "Makefile"));
   for (const fs::path& part :
        {fs::path("scripts"), fs::path("include"), arch / "include", arch / "scripts"}) {
     RIG_TRY(copy_folder(make.source / part, headers / part));
@@ -64,12 +56,12 @@ Status install_headers(const KernelMake& make, const fs::path& headers) {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(make.source / arch, error)) {
     if (!entry.is_regular_file(error)) continue;
-    RIG_TRY(copy_to(entry.path(), headers / arch / entry.path().filename()));
+    RIG_TRY(copy_over(entry.path(), headers / arch / entry.path().filename()));
   }
   for (const char* file : {".config", "Module.symvers", "tools/objtool/objtool",
                            "tools/bpf/resolve_btfids/resolve_btfids"}) {
     if (!fs::exists(make.objects / file, error)) continue;
-    RIG_TRY(copy_to(make.objects / file, headers / file));
+    RIG_TRY(copy_over(make.objects / file, headers / file));
   }
   return {};
 }
@@ -143,8 +135,8 @@ Result<Manifest> install_kernel(const KernelMake& make, const PackageVersion& ve
   manifest.debuginfo = "debug/vmlinux-" + manifest.release;
   manifest.modules = "lib/modules/" + manifest.release;
   manifest.build = "usr/src/linux-headers-" + manifest.release;
-  RIG_TRY(copy_to(make.objects / boot_image_path(make.arch), folder / manifest.vmlinuz));
-  RIG_TRY(copy_to(make.objects / ".config", folder / ("boot/config-" + manifest.release)));
+  RIG_TRY(copy_over(make.objects / boot_image_path(make.arch), folder / manifest.vmlinuz));
+  RIG_TRY(copy_over(make.objects / ".config", folder / ("boot/config-" + manifest.release)));
   RIG_TRY(install_headers(make, folder / manifest.build));
   RIG_TRY(install_vmlinux(make, folder, manifest, fetch));
   RIG_TRY(install_modules(make, folder, manifest, fetch));

@@ -21,7 +21,7 @@ constexpr std::string_view kModuleFormat = "module 2";  // raise it when what is
 constexpr std::size_t kMostSources = 10000;
 
 // What a build in the source folder leaves: it is neither hashed nor copied.
-bool is_product(const fs::path& path) {
+bool is_left_by_make(const fs::path& path) {
   constexpr std::string_view kEndings[] = {".o", ".ko",    ".cmd",     ".mod",
                                            ".d", ".order", ".symvers", ".mod.c"};
   const std::string name = path.filename().string();
@@ -53,7 +53,7 @@ Result<std::vector<fs::path>> list_sources(const fs::path& source) {
   std::vector<fs::path> files;
   auto walk = fs::recursive_directory_iterator(source, error);
   for (; !error && walk != fs::recursive_directory_iterator(); walk.increment(error)) {
-    if (is_product(walk->path())) {
+    if (is_left_by_make(walk->path())) {
       if (walk->is_directory(error)) walk.disable_recursion_pending();
       continue;
     }

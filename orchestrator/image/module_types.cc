@@ -13,7 +13,7 @@
 namespace rig::image {
 namespace {
 
-constexpr auto kToolTime = std::chrono::minutes(5);
+constexpr auto kTypesTime = std::chrono::minutes(5);
 // struct btf_header: magic 0xeb9f, version 1, no flags, and its own length.
 constexpr std::string_view kMagic("\x9f\xeb\x01\x00\x18\x00\x00\x00", 8);
 constexpr std::uint64_t kHeader = 24;
@@ -59,7 +59,7 @@ Result<std::vector<std::string>> pahole_flags(const Kernel& kernel, const fs::pa
   std::error_code ignored;
   if (!fs::exists(script, ignored)) return std::vector<std::string>{};
   RIG_ASSIGN(const Completed done, run({"sh", {script.string()}, {}, {{"PAHOLE", pahole.string()}}},
-                                       {.deadline = Deadline::after(kToolTime), .stop = stop}));
+                                       {.deadline = Deadline::after(kTypesTime), .stop = stop}));
   std::vector<std::string> flags;
   for (const std::string& flag : split(trim(done.out), ' ')) {
     // "-j" alone takes all CPUs, for what one does in 0.1 s.
@@ -81,13 +81,6 @@ Status rename_to(const fs::path& from, const fs::path& to) {
   if (!error) return {};
   return fail(Blame::kRig, "cannot rename {} to {}: {}", from.string(), to.string(),
               error.message());
-}
-
-Status copy_to(const fs::path& from, const fs::path& to) {
-  std::error_code error;
-  fs::copy_file(from, to, fs::copy_options::overwrite_existing, error);
-  if (!error) return {};
-  return fail(Blame::kRig, "cannot copy {} to {}: {}", from.string(), to.string(), error.message());
 }
 
 // The name of the objcopy for the kernel's architecture: Debian's package binutils, or its cross
@@ -142,13 +135,13 @@ Result<std::string> add_types(const Kernel& kernel, const fs::path& module, cons
   if (!found) return std::string("the kernel's image has none that they could continue");
 
   RIG_ASSIGN(std::vector<std::string> arguments, pahole_flags(kernel, *pahole, stop));
-  RIG_TRY(copy_to(module, typed));
+  RIG_TRY(copy_over(module, typed));
   arguments.insert(arguments.end(), {"-J", "--btf_base", base.string(), typed.string()});
   // pahole adds the section with llvm-objcopy unless it is told of another, as Kbuild does.
   const Command command{
       pahole->string(), arguments, {}, {{"LC_ALL", "C"}, {"LLVM_OBJCOPY", objcopy_name(kernel)}}};
   RIG_ASSIGN(const Completed done,
-             run(command, {.deadline = Deadline::after(kToolTime), .stop = stop}));
+             run(command, {.deadline = Deadline::after(kTypesTime), .stop = stop}));
   if (!done.ok()) return "pahole: " + last_line(done);
   RIG_ASSIGN(const bool made, has_types(typed));
   if (!made) return std::string("pahole made none: the module was built without -g");
@@ -163,11 +156,11 @@ Result<std::string> strip_module(const Kernel& kernel, const fs::path& module,
   if (!objcopy) return name + " is not there";
   std::error_code error;
   fs::create_directories(whole.parent_path(), error);
-  RIG_TRY(copy_to(module, whole));
+  RIG_TRY(copy_over(module, whole));
   const fs::path stripped = whole.string() + ".stripped";
   RIG_ASSIGN(const Completed done,
              run({objcopy->string(), {"--strip-debug", module.string(), stripped.string()}, {}, {}},
-                 {.deadline = Deadline::after(kToolTime), .stop = stop}));
+                 {.deadline = Deadline::after(kTypesTime), .stop = stop}));
   if (!done.ok()) {
     fs::remove(stripped, error);
     fs::remove(whole, error);

@@ -13,7 +13,7 @@ constexpr std::uint64_t kStackSize = 16 << 10;  // THREAD_SIZE without KASAN, wh
 constexpr std::uint64_t kOverflowStack = 4096;  // OVERFLOW_STACK_SIZE
 constexpr unsigned kMaxStructPage = 256;
 
-std::optional<VirtAddr> per_cpu_pointer(const Kernel& kernel, unsigned cpu,
+std::optional<VirtAddr> per_cpu_address(const Kernel& kernel, unsigned cpu,
                                         std::string_view variable) {
   const auto at = kernel.per_cpu(cpu, variable);
   if (!at) return std::nullopt;
@@ -154,7 +154,7 @@ bool lies_in(const Vmcoreinfo& info, VirtAddr address, std::string_view begin,
 
 std::optional<VirtAddr> arm64_current_task(const Kernel& kernel, unsigned cpu) {
   // What the entry code from user mode loads into SP_EL0 (c02433dd6de3, v4.10).
-  const auto entry = per_cpu_pointer(kernel, cpu, "__entry_task");
+  const auto entry = per_cpu_address(kernel, cpu, "__entry_task");
   if (entry && is_on(kernel, *entry, cpu)) return entry;
   const auto queue = kernel.per_cpu(cpu, "runqueues");
   const auto current = queue ? kernel.field(*queue, "rq.curr") : std::nullopt;
@@ -171,10 +171,10 @@ std::vector<StackRange> arm64_cpu_stacks(const Kernel& kernel, unsigned cpu) {
     if (begin) stacks.push_back({fmt::format("{} stack of CPU {}", name, cpu), *begin, bytes});
   };
   // arch/arm64/kernel/irq.c, traps.c and sdei.c.
-  add("IRQ", per_cpu_pointer(kernel, cpu, "irq_stack_ptr"), size);
+  add("IRQ", per_cpu_address(kernel, cpu, "irq_stack_ptr"), size);
   add("overflow", kernel.per_cpu(cpu, "overflow_stack"), kOverflowStack);
-  add("SDEI", per_cpu_pointer(kernel, cpu, "sdei_stack_normal_ptr"), size);
-  add("critical SDEI", per_cpu_pointer(kernel, cpu, "sdei_stack_critical_ptr"), size);
+  add("SDEI", per_cpu_address(kernel, cpu, "sdei_stack_normal_ptr"), size);
+  add("critical SDEI", per_cpu_address(kernel, cpu, "sdei_stack_critical_ptr"), size);
   return stacks;
 }
 

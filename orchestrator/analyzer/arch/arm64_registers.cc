@@ -4,9 +4,6 @@
 namespace rig::analyzer {
 namespace {
 
-// struct elf_prstatus: pr_reg, a struct user_pt_regs.
-constexpr std::uint64_t kPrstatusRegisters = 112;
-
 // struct user_pt_regs, which a pt_regs begins with (arch/arm64/include/uapi/asm/ptrace.h).
 constexpr std::uint64_t kX29 = 29 * 8, kSp = 248, kPc = 256, kPstate = 264;
 constexpr RegisterSlot kUserRegisters[] = {

@@ -3,14 +3,15 @@
 
 #include <bit>
 
+#include "analyzer/core/limits.h"
+
 namespace rig::analyzer {
 namespace {
 
 constexpr std::uint64_t kMinStack = 4096;
-constexpr std::uint64_t kMaxStack = 256 << 10;
 
 bool plausible(std::uint64_t size) {
-  return std::has_single_bit(size) && size >= kMinStack && size <= kMaxStack;
+  return std::has_single_bit(size) && size >= kMinStack && size <= kMaxStackBytes;
 }
 
 }  // namespace

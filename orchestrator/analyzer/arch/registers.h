@@ -18,6 +18,9 @@ struct RegisterSlot {
   std::uint16_t offset;
 };
 
+// Where pr_reg lies in struct elf_prstatus (include/uapi/linux/elfcore.h), of both architectures.
+inline constexpr std::uint64_t kPrstatusRegisters = 112;
+
 // One CPU when the machine was stopped.
 struct CpuState {
   VirtAddr pc{};

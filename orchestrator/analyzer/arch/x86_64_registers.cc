@@ -4,8 +4,6 @@
 namespace rig::analyzer {
 namespace {
 
-// struct elf_prstatus: pr_reg, a struct user_regs_struct (arch/x86/include/asm/user_64.h).
-constexpr std::uint64_t kPrstatusRegisters = 112;
 constexpr std::uint64_t kPrstatusGsBase = 176;
 
 // struct pt_regs (arch/x86/include/asm/ptrace.h), which a user_regs_struct begins with.

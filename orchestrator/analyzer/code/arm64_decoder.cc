@@ -11,7 +11,7 @@ using Kind = Operation::Kind;
 
 // What a hypervisor or firmware call may change: SMC Calling Convention (Arm DEN 0028), 2.6.
 constexpr RegisterSet kFirmwareWrites = 0x0003'ffff;
-constexpr RegisterSet kCallWrites = 0x4003'ffff;
+constexpr RegisterSet kArm64CallWrites = 0x4003'ffff;
 
 std::int64_t extend(std::uint64_t value, unsigned bits) {
   const std::uint64_t sign = std::uint64_t{1} << (bits - 1);
@@ -133,7 +133,7 @@ class Word {
   void jump_to(Kind kind, unsigned from, unsigned count) {
     out_.kind = kind;
     out_.target = out_.at + static_cast<std::uint64_t>(extend(bits(from, count), count)) * 4;
-    if (kind == Kind::kCall) out_.writes = kCallWrites;
+    if (kind == Kind::kCall) out_.writes = kArm64CallWrites;
   }
 
   void branch() {
@@ -168,7 +168,7 @@ class Word {
         break;
       case 1:
         out_.kind = Kind::kCall;
-        out_.writes = kCallWrites;
+        out_.writes = kArm64CallWrites;
         break;
       default:
         out_.kind = Kind::kReturn;

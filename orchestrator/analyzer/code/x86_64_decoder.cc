@@ -14,7 +14,7 @@ using Kind = Operation::Kind;
 
 constexpr Register kRax = 0, kRcx = 1, kRdx = 2, kRsp = 4, kRbp = 5;
 // All that a call may change: what is not in the table's `saved`.
-constexpr RegisterSet kCallWrites = 0x0fc7;
+constexpr RegisterSet kX86CallWrites = 0x0fc7;
 constexpr RegisterSet kAllRegisters = 0xffff;
 
 // Each family from the 64-bit register down.
@@ -190,7 +190,7 @@ class X86Decoder final : public Decoder {
   void understand_more() {
     switch (found_->id) {
       case X86_INS_CALL:
-        out_.writes = kCallWrites;
+        out_.writes = kX86CallWrites;
         return go(Kind::kCall);
       case X86_INS_JMP:
         return go(Kind::kJump);

@@ -11,8 +11,6 @@
 namespace rig::analyzer {
 namespace {
 
-constexpr std::uint64_t kVmcoreinfoLimit = 1 << 20;
-
 // As much of [offset, offset + size) as the file has, at most `limit`.
 std::vector<std::byte> read_area(const DumpFile& file, std::uint64_t offset, std::uint64_t size,
                                  std::uint64_t limit) {
@@ -79,7 +77,7 @@ Result<Container> open_kdump(std::shared_ptr<const DumpFile> file) {
   }
   if (layout.vmcoreinfo_offset != 0 && layout.vmcoreinfo_size != 0) {
     const auto text =
-        read_area(*file, layout.vmcoreinfo_offset, layout.vmcoreinfo_size, kVmcoreinfoLimit);
+        read_area(*file, layout.vmcoreinfo_offset, layout.vmcoreinfo_size, kMaxVmcoreinfo);
     if (!text.empty()) container.notes.vmcoreinfo = std::string(as_text(text));
   }
   RIG_ASSIGN(container.arch, find_arch(layout, container.notes));

@@ -24,4 +24,17 @@ inline constexpr unsigned kMaxStructDepth = 12;
 // The notes of a core, in bytes: one of some 400 bytes per CPU, and vmcoreinfo.
 inline constexpr std::uint64_t kMaxNoteBytes = 64 << 20;
 
+// VMCOREINFO, in bytes: real ones have 4 KB (VMCOREINFO_BYTES is a page).
+inline constexpr std::uint64_t kMaxVmcoreinfo = 1 << 20;
+
+// One stack, in bytes: KASAN's are the largest, of 32 KB with pages of 4 KB.
+inline constexpr std::uint64_t kMaxStackBytes = 256 << 10;
+
+// Below it no address is the kernel's, with five levels of page tables neither.
+inline constexpr std::uint64_t kKernelHalf = 0xff00'0000'0000'0000;
+
+// A page of zeros takes 24 bytes of a kdump file: memory that is more than this many times the file
+// is claimed, not there.
+inline constexpr std::uint64_t kMemoryPerFileByte = 256;
+
 }  // namespace rig::analyzer

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "analyzer/core/notes.h"
 
+#include "analyzer/core/limits.h"
+
 namespace rig::analyzer {
 namespace {
 
 constexpr std::uint32_t kPrstatus = 1;
 constexpr std::uint64_t kPidOffset = 32;    // of pr_pid in struct elf_prstatus, both archs
 constexpr std::size_t kCpuLimit = 1 << 14;  // more than any kernel supports (NR_CPUS <= 8192)
-constexpr std::size_t kVmcoreinfoLimit = 1 << 20;
 
 struct Note {
   std::uint32_t type = 0;
@@ -57,7 +58,7 @@ Notes parse_notes(ByteView bytes) {
       notes.cpus.push_back(cpu_note(notes.cpus.size(), note->descriptor));
     } else if (note->name == "QEMU" && note->type == 0 && qemu.size() < kCpuLimit) {
       qemu.push_back(note->descriptor);
-    } else if (note->name == "VMCOREINFO" && note->descriptor.size() <= kVmcoreinfoLimit) {
+    } else if (note->name == "VMCOREINFO" && note->descriptor.size() <= kMaxVmcoreinfo) {
       notes.vmcoreinfo = std::string(as_text(note->descriptor));
     }
   }

@@ -9,7 +9,7 @@
 namespace rig::analyzer {
 namespace {
 
-constexpr std::uint64_t kMaxNodes = 4096;
+constexpr std::uint64_t kMaxVmapNodes = 4096;
 
 struct Flag {
   std::uint64_t bit;
@@ -44,7 +44,7 @@ std::vector<VirtAddr> list_heads(const Inquiry& inquiry) {
   const auto head = inquiry.fields.member("vmap_node.busy.head");
   if (!nodes || !count || !size || !head) return {};
   std::vector<VirtAddr> heads;
-  for (std::uint64_t i = 0; i < std::min<std::uint64_t>(*count, kMaxNodes); ++i) {
+  for (std::uint64_t i = 0; i < std::min<std::uint64_t>(*count, kMaxVmapNodes); ++i) {
     heads.push_back(VirtAddr{*nodes} + i * *size + head->offset);
   }
   return heads;

@@ -3,13 +3,12 @@
 
 #include <algorithm>
 
+#include "analyzer/core/limits.h"
 #include "analyzer/facts/session.h"
 #include "oops/reporting_functions.h"
 
 namespace rig::analyzer {
 namespace {
-
-constexpr std::uint64_t kMaxStack = 256 << 10;
 
 // Functions of mm/slub.c and mm/slab_common.c: what callers call, and what stands alone when the
 // compiler inlined nothing into it or nobody called it (work and RCU callbacks). A name that ends
@@ -70,7 +69,7 @@ void add_stacks(const VirtMemory& memory, const Backtrace& trace,
       from = from ? std::min(*from, frame.sp) : frame.sp;
     }
     if (!from) continue;
-    const auto bytes = memory.read_up_to(*from, std::min(stack.end() - *from, kMaxStack));
+    const auto bytes = memory.read_up_to(*from, std::min(stack.end() - *from, kMaxStackBytes));
     for (std::uint64_t at = 0; at + 8 <= bytes.size(); at += 8) {
       work.words.push_back(load<std::uint64_t>(bytes, at).value_or(0));
     }

@@ -9,7 +9,7 @@ namespace rig::analyzer {
 namespace {
 
 constexpr double kNanoseconds = 1e9;
-constexpr std::uint64_t kMaxShift = 32;
+constexpr std::uint64_t kMaxClockShift = 32;
 constexpr double kCentury = 100.0 * 365 * 24 * 3600;
 constexpr std::uint64_t kUint32 = 1ull << 32;
 
@@ -38,7 +38,7 @@ std::optional<GuestClock> read_timekeeper(const FieldReader& fields) {
   const auto to_mono = fields.number(*at, "timekeeper.wall_to_monotonic.tv_sec");
   const auto to_mono_nsec = fields.number(*at, "timekeeper.wall_to_monotonic.tv_nsec");
   const auto slept = fields.number(*at, "timekeeper.offs_boot");
-  if (!wall || !nanoseconds || !shift || *shift > kMaxShift || !to_mono || !to_mono_nsec) {
+  if (!wall || !nanoseconds || !shift || *shift > kMaxClockShift || !to_mono || !to_mono_nsec) {
     return std::nullopt;
   }
   GuestClock clock;

@@ -4,12 +4,12 @@
 #include <algorithm>
 #include <set>
 
+#include "analyzer/core/limits.h"
 #include "base/text.h"
 
 namespace rig::analyzer {
 namespace {
 
-constexpr std::uint64_t kKernelHalf = 0xff00'0000'0000'0000;
 constexpr unsigned kStackWords = 512;  // looked through for pointers to packets
 constexpr std::size_t kShownText = 48;
 constexpr std::size_t kLeastText = 24;

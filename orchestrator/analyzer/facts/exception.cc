@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "analyzer/core/limits.h"
 #include "analyzer/facts/backtrace.h"
 
 namespace rig::analyzer {
@@ -11,7 +12,6 @@ namespace {
 
 // So many registers must be in both the frame and the report before equality means anything.
 constexpr unsigned kEnoughRegisters = 6;
-constexpr std::uint64_t kMaxStack = 256 << 10;
 
 struct Candidate {
   const CpuSnapshot* cpu = nullptr;
@@ -29,7 +29,7 @@ void scan_stack(const CpuSnapshot& cpu, const StackRange& stack, const Kernel& k
                 const Architecture& arch, std::vector<Candidate>& out) {
   const bool current = stack.contains(cpu.state.sp);
   const VirtAddr from = current ? VirtAddr{align_down(raw(cpu.state.sp), 8)} : stack.begin;
-  if (stack.size > kMaxStack) return;
+  if (stack.size > kMaxStackBytes) return;
   const auto bytes = kernel.memory().read_up_to(from, stack.end() - from);
   for (std::uint64_t at = 8; at + arch.frame_size <= bytes.size(); at += 8) {
     auto frame = arch.decode_frame(ByteView(bytes).subspan(at, arch.frame_size), from + at);

@@ -3,15 +3,12 @@
 
 #include <algorithm>
 
+#include "analyzer/core/limits.h"
 #include "analyzer/facts/allocator_stacks.h"
 #include "base/text.h"
 
 namespace rig::analyzer {
 namespace {
-
-// A page of zeros takes 24 bytes of a kdump file: what is more than this many times the file is
-// claimed, not there.
-constexpr std::uint64_t kMemoryPerFileByte = 256;
 
 std::string owner_words(const MappedSlab& slab) {
   switch (slab.owner) {

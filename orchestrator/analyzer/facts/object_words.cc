@@ -9,8 +9,7 @@
 namespace rig::analyzer {
 namespace {
 
-constexpr std::uint64_t kKernelHalf = 0xff00'0000'0000'0000;  // also with 5 levels of page tables
-constexpr std::uint64_t kLargestError = 4095;                 // MAX_ERRNO
+constexpr std::uint64_t kLargestError = 4095;  // MAX_ERRNO
 constexpr std::uint64_t kLeastUser = 0x10000;
 constexpr std::uint64_t kUserHalf = 1ull << 56;
 // LIST_POISON1 and 2 of include/linux/poison.h, with the POISON_POINTER_DELTA of 64-bit kernels;

@@ -7,7 +7,7 @@
 namespace rig::analyzer {
 namespace {
 
-constexpr unsigned kMaxSteps = 4096;         // PATH_MAX characters hold no more names
+constexpr unsigned kMaxNames = 4096;         // PATH_MAX characters hold no more names
 constexpr std::uint64_t kMaxFileName = 255;  // NAME_MAX
 constexpr std::uint64_t kMaxPath = 8 << 10;
 constexpr std::uint64_t kMaxTypeName = 64;
@@ -19,8 +19,8 @@ struct Named {
   std::string_view name;
 };
 // include/linux/socket.h, include/linux/net.h, include/uapi/linux/in.h
-constexpr Named kFamilies[] = {{1, "unix"},    {2, "IPv4"},    {10, "IPv6"},  {16, "netlink"},
-                               {17, "packet"}, {38, "AF_ALG"}, {40, "vsock"}, {44, "XDP"}};
+constexpr Named kSocketFamilies[] = {{1, "unix"},    {2, "IPv4"},    {10, "IPv6"},  {16, "netlink"},
+                                     {17, "packet"}, {38, "AF_ALG"}, {40, "vsock"}, {44, "XDP"}};
 constexpr Named kSocketTypes[] = {{1, "stream"}, {2, "datagram"}, {3, "raw"}, {5, "seqpacket"}};
 constexpr Named kProtocols[] = {
     {1, "ICMP"}, {6, "TCP"}, {17, "UDP"}, {58, "ICMPv6"}, {132, "SCTP"}};
@@ -78,7 +78,7 @@ std::string PathReader::socket_name(VirtAddr inode) const {
   const auto sock = fields_.pointer(socket, "socket.sk");
   const auto family = sock ? fields_.value(*sock, "sock.__sk_common.skc_family") : std::nullopt;
   if (!family || !type) return {};
-  std::string words = fmt::format(" ({} {}", name_of(kFamilies, *family, "family"),
+  std::string words = fmt::format(" ({} {}", name_of(kSocketFamilies, *family, "family"),
                                   name_of(kSocketTypes, *type, "type"));
   const auto protocol = fields_.value(*sock, "sock.sk_protocol");
   constexpr std::uint64_t kIpv4 = 2, kIpv6 = 10;
@@ -110,7 +110,7 @@ std::string PathReader::name(const GuestPath& path) const {
   auto mount = mount_of(path.mount);
   std::string start;
   for (unsigned step = 0;; ++step) {
-    if (step == kMaxSteps || length > kMaxPath || steps_left_ == 0) {
+    if (step == kMaxNames || length > kMaxPath || steps_left_ == 0) {
       start = "<endless>";
       break;
     }

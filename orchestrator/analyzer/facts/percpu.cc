@@ -10,7 +10,7 @@ namespace rig::analyzer {
 namespace {
 
 constexpr std::size_t kMaxChunks = 65'536;
-constexpr unsigned kMaxSlots = 64;
+constexpr unsigned kMaxPercpuSlots = 64;
 constexpr std::uint64_t kMaxPages = 1 << 14;                   // of one chunk, for one CPU
 constexpr std::uint64_t kMaxMapped = std::uint64_t{16} << 30;  // bytes that all maps stand for
 // PCPU_MIN_ALLOC_SIZE: what one bit of the maps stands for.
@@ -113,7 +113,8 @@ void PerCpu::read_chunks() {
     if (why_.empty()) why_ = "this kernel does not say where pcpu_chunk_lists is";
     return;
   }
-  for (unsigned slot = 0; slot < kMaxSlots && static_cast<std::int32_t>(slot) < *slots; ++slot) {
+  for (unsigned slot = 0; slot < kMaxPercpuSlots && static_cast<std::int32_t>(slot) < *slots;
+       ++slot) {
     add_list(VirtAddr{*lists} + slot * *list_size, slot);
   }
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "analyzer/core/limits.h"
 #include "analyzer/facts/exception_cpu.h"
 #include "analyzer/facts/heap.h"
 #include "analyzer/facts/report_start.h"
@@ -12,8 +13,6 @@ namespace rig::analyzer {
 namespace {
 
 // A page of zeros takes 24 bytes of a kdump file: what is more than this many times the file is
-// claimed, not there.
-constexpr std::uint64_t kMemoryPerFileByte = 256;
 
 }  // namespace
 

@@ -6,7 +6,7 @@ namespace {
 
 constexpr std::uint32_t kMaxSwapFiles = 32;        // MAX_SWAPFILES
 constexpr std::uint64_t kUsed = 1, kWritable = 2;  // SWP_USED, SWP_WRITEOK
-constexpr std::uint64_t kModeMask = 0170000, kBlock = 0060000;
+constexpr std::uint64_t kFileType = 0170000, kBlock = 0060000;
 
 std::optional<SwapFacts> read_area(const PathReader& paths, VirtAddr at, std::uint64_t page_size) {
   const FieldReader& fields = paths.fields();
@@ -27,7 +27,7 @@ std::optional<SwapFacts> read_area(const PathReader& paths, VirtAddr at, std::ui
   facts.path = path ? paths.name(*path) : "<unreadable>";
   const auto inode = path ? paths.inode(path->dentry) : std::nullopt;
   const auto mode = inode ? fields.value(*inode, "inode.i_mode") : std::nullopt;
-  facts.partition = mode && (*mode & kModeMask) == kBlock;
+  facts.partition = mode && (*mode & kFileType) == kBlock;
   return facts;
 }
 

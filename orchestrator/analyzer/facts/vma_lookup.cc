@@ -9,10 +9,10 @@ namespace {
 constexpr unsigned kMaxHeight = 31;     // MAPLE_HEIGHT_MAX
 constexpr unsigned kMaxRedBlack = 128;  // deeper than any tree of 2^64 elements
 constexpr std::uint64_t kNodeBytes = 256;
-constexpr std::uint64_t kReserved = 4096;  // MAPLE_RESERVED_RANGE: no nodes below
+constexpr std::uint64_t kReservedRange = 4096;  // MAPLE_RESERVED_RANGE: no nodes below
 
 bool is_node(std::uint64_t entry) {
-  return (entry & 3) == 2 && entry > kReserved;
+  return (entry & 3) == 2 && entry > kReservedRange;
 }
 
 // Where a kind of node has its pivots and slots.

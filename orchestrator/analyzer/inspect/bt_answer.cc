@@ -15,7 +15,7 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::string_view kUsage = "bt [-a | -A | PID | TASK | COMMAND ...] [-l] [-e] [-f]";
+constexpr std::string_view kBtUsage = "bt [-a | -A | PID | TASK | COMMAND ...] [-l] [-e] [-f]";
 constexpr std::uint64_t kMaxFrameBytes = 4096;  // of one frame that -f shows
 
 struct BtRequest {
@@ -47,13 +47,14 @@ Result<BtRequest> parse(Arguments arguments) {
     } else if (each == "-f") {
       request.words = true;
     } else if (each.starts_with('-')) {
-      return fail_hint(Blame::kInput, fmt::format("usage: {}", kUsage), "bt: no option '{}'", each);
+      return fail_hint(Blame::kInput, fmt::format("usage: {}", kBtUsage), "bt: no option '{}'",
+                       each);
     } else {
       request.names.push_back(each);
     }
   }
   if (request.all_cpus + request.all_tasks + !request.names.empty() > 1) {
-    return fail_hint(Blame::kInput, fmt::format("usage: {}", kUsage),
+    return fail_hint(Blame::kInput, fmt::format("usage: {}", kBtUsage),
                      "bt: -a, -A and tasks cannot be asked for together");
   }
   return request;

@@ -14,7 +14,7 @@ namespace rig::analyzer {
 namespace {
 
 constexpr std::uint64_t kMaxFunction = 1 << 20;
-constexpr std::int64_t kMaxCount = 100'000;
+constexpr std::int64_t kMaxInstructions = 100'000;
 
 constexpr OptionSpec kDis{"dis", "rfl", "", "[-l] [-r | -f] ADDR|SYMBOL[+OFFSET] [COUNT]"};
 
@@ -54,7 +54,7 @@ Result<Stretch> understand(const Kernel& kernel, const GivenOptions& options,
   const auto function = function_at(kernel, at);
   if (options.words.size() == 2) {
     RIG_ASSIGN(const std::int64_t count, parse_count(kDis, options.words[1]));
-    if (count <= 0 || count > kMaxCount) return misused(kDis, "COUNT is none or too large");
+    if (count <= 0 || count > kMaxInstructions) return misused(kDis, "COUNT is none or too large");
     const auto most = static_cast<std::uint64_t>(count);
     // Up to ADDR the count is of the last ones: the caller cuts.
     if (options.has('r') && function) return Stretch{function->begin, at + 1, most};

@@ -16,14 +16,14 @@
 namespace rig::analyzer {
 namespace {
 
-constexpr std::uint64_t kMaxObject = 1 << 20;
+constexpr std::uint64_t kMaxVariable = 1 << 20;
 
 constexpr OptionSpec kPerCpu{
     "percpu", "xc", "",
     "[-x] NAME[.MEMBER][:CPU|:a] | [-x] POINTER [TYPE[.MEMBER] | BYTES] | -c (all chunks)"};
 
 // What is to be shown on each CPU.
-struct Subject {
+struct PercpuSubject {
   std::string title;  // "struct rq runqueues"
   VirtAddr pointer{};
   FoundType type;
@@ -40,7 +40,7 @@ class PerCpuAnswer {
     style_.pointee = [this](VirtAddr address) { return pointee_.brief(address); };
   }
 
-  Answer answer(const Subject& subject) {
+  Answer answer(const PercpuSubject& subject) {
     text_ = subject.title + "\n";
     json_["pointer"] = hex(subject.pointer);
     if (const auto place = areas_.place(subject.pointer)) add_place(*place);
@@ -66,7 +66,7 @@ class PerCpuAnswer {
     if (place.begin) json_["begin"] = hex(*place.begin);
   }
 
-  boost::json::object add_cpu(const Subject& subject, unsigned cpu) {
+  boost::json::object add_cpu(const PercpuSubject& subject, unsigned cpu) {
     const VirtAddr at = areas_.on(cpu, subject.pointer);
     boost::json::object json{{"cpu", cpu}, {"address", hex(at)}};
     if (!subject.type.types) {
@@ -81,14 +81,14 @@ class PerCpuAnswer {
     return json;
   }
 
-  ValueNode value(const Subject& subject, VirtAddr at) const {
+  ValueNode value(const PercpuSubject& subject, VirtAddr at) const {
     const Btf& types = *subject.type.types;
     const auto part = find_part(types, subject.type.id, subject.member);
     ValueNode node;
     const std::uint64_t bytes = !part                 ? 0
                                 : part->bit_size != 0 ? (part->bit_offset + part->bit_size + 7) / 8
                                                       : types.size_of(part->type).value_or(0);
-    if (!part || bytes == 0 || bytes > kMaxObject) {
+    if (!part || bytes == 0 || bytes > kMaxVariable) {
       node.text = "<unknown type>";
       return node;
     }
@@ -156,8 +156,8 @@ std::optional<VirtAddr> module_variable(const Kernel& kernel, const FoundType& v
   return std::nullopt;
 }
 
-Result<Subject> named_subject(const Kernel& kernel, std::string_view word) {
-  Subject subject;
+Result<PercpuSubject> named_subject(const Kernel& kernel, std::string_view word) {
+  PercpuSubject subject;
   const auto colon = word.find(':');
   const std::string_view path = word.substr(0, colon);
   const auto dot = path.find_first_of(".[");
@@ -210,9 +210,9 @@ Result<FoundType> wanted_type(const Kernel& kernel, std::string_view text, std::
   return fail(Blame::kInput, "percpu: no member '{}' in '{}'", member, text.substr(0, dot));
 }
 
-Result<Subject> pointer_subject(const Kernel& kernel, PerCpu& areas, VirtAddr pointer,
-                                std::span<const std::string> rest) {
-  Subject subject;
+Result<PercpuSubject> pointer_subject(const Kernel& kernel, PerCpu& areas, VirtAddr pointer,
+                                      std::span<const std::string> rest) {
+  PercpuSubject subject;
   subject.pointer = pointer;
   // An address within some CPU's copy stands for the pointer that leads there.
   if (!areas.place(pointer)) subject.pointer = areas.pointer_of(pointer).value_or(pointer);
@@ -264,7 +264,7 @@ Result<Answer> answer_percpu(Session& session, Arguments arguments) {
   const auto number = parse_number(options.words[0]);
   const auto rest = std::span(options.words).subspan(1);
   if (!number && !rest.empty()) return misused(kPerCpu, "a variable has its own type");
-  Subject subject;
+  PercpuSubject subject;
   if (number) {
     RIG_ASSIGN(subject, pointer_subject(*kernel, areas, VirtAddr{*number}, rest));
   } else {

@@ -12,7 +12,7 @@
 namespace rig::analyzer {
 namespace {
 
-constexpr std::string_view kUsage = "ps [-k | -u | -G] [-p | -m | -t] [PID | TASK | COMM ...]";
+constexpr std::string_view kPsUsage = "ps [-k | -u | -G] [-p | -m | -t] [PID | TASK | COMM ...]";
 
 enum class Form { kTable, kParents, kLastRun, kTimes };
 struct FormOption {
@@ -41,13 +41,14 @@ Result<PsOptions> parse_options(Arguments arguments) {
     } else if (each == "-G") {
       options.leaders = true;
     } else if (each.starts_with('-')) {
-      return fail_hint(Blame::kInput, fmt::format("usage: {}", kUsage), "ps: no option '{}'", each);
+      return fail_hint(Blame::kInput, fmt::format("usage: {}", kPsUsage), "ps: no option '{}'",
+                       each);
     } else {
       options.words.push_back(each);
     }
   }
   if (options.kernel && options.user) {
-    return fail_hint(Blame::kInput, fmt::format("usage: {}", kUsage),
+    return fail_hint(Blame::kInput, fmt::format("usage: {}", kPsUsage),
                      "ps: -k and -u leave nothing");
   }
   return options;

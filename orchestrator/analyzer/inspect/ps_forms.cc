@@ -9,8 +9,8 @@
 namespace rig::analyzer {
 namespace {
 
-constexpr std::size_t kMaxGenerations = 64;
-constexpr double kNanoseconds = 1e9;
+constexpr std::size_t kMaxParents = 64;
+constexpr double kNanosecondsPerSecond = 1e9;
 
 // crash's two letters for a state.
 std::string_view two_letters(char state) {
@@ -65,7 +65,7 @@ std::string ps_table(const std::vector<TaskFacts>& tasks, std::uint64_t memory) 
 
 std::string ps_parents(const TaskFacts& task, const std::vector<TaskFacts>& all) {
   std::vector<const TaskFacts*> chain{&task};
-  while (chain.size() < kMaxGenerations) {
+  while (chain.size() < kMaxParents) {
     const auto parent = std::ranges::find(all, chain.back()->parent_task, &TaskFacts::at);
     const auto known = [&](const TaskFacts* each) { return each->at == parent->at; };
     if (parent == all.end() || std::ranges::any_of(chain, known)) break;
@@ -86,7 +86,7 @@ std::string ps_last_run(std::vector<TaskFacts> tasks, const std::vector<TaskFact
   });
   TextTable table({"<", ">AGO", "<ST", ">PID", "<TASK", ">CPU", "<COMM"});
   for (const TaskFacts& each : tasks) {
-    const double ago = static_cast<double>(now - each.last_run.value_or(0)) / kNanoseconds;
+    const double ago = static_cast<double>(now - each.last_run.value_or(0)) / kNanosecondsPerSecond;
     table.row({each.running ? ">" : "",
                !each.last_run        ? "?"
                : *each.last_run == 0 ? "never"
@@ -100,12 +100,13 @@ std::string ps_last_run(std::vector<TaskFacts> tasks, const std::vector<TaskFact
 
 std::string ps_times(const std::vector<TaskFacts>& tasks, const std::optional<double>& uptime) {
   const auto seconds = [](const std::optional<std::uint64_t>& ns) {
-    return ns ? fmt::format("{:.6f}", static_cast<double>(*ns) / kNanoseconds) : "?";
+    return ns ? fmt::format("{:.6f}", static_cast<double>(*ns) / kNanosecondsPerSecond) : "?";
   };
   TextTable table({">PID", "<TASK", "<ST", ">STARTED", ">AGE", ">USER", ">SYSTEM", "<COMM"});
   for (const TaskFacts& each : tasks) {
     const bool dated = each.started && uptime;
-    const double age = dated ? *uptime - static_cast<double>(*each.started) / kNanoseconds : 0;
+    const double age =
+        dated ? *uptime - static_cast<double>(*each.started) / kNanosecondsPerSecond : 0;
     table.row({std::to_string(each.pid), fmt::format("{:x}", raw(each.at)),
                std::string(two_letters(each.state)), seconds(each.started),
                dated ? fmt::format("{:.3f}", age) : "?", seconds(each.user_time),

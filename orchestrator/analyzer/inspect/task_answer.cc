@@ -12,7 +12,7 @@
 namespace rig::analyzer {
 namespace {
 
-constexpr std::string_view kUsage = "task [PID | TASK | COMM] [-R MEMBER[,MEMBER ...]]";
+constexpr std::string_view kTaskUsage = "task [PID | TASK | COMM] [-R MEMBER[,MEMBER ...]]";
 constexpr std::size_t kMaxGenerations = 16;
 constexpr double kNanoseconds = 1e9;
 
@@ -21,19 +21,20 @@ struct TaskOptions {
   std::vector<std::string> members;
 };
 
-Result<TaskOptions> parse_options(Arguments arguments) {
+Result<TaskOptions> parse_task_options(Arguments arguments) {
   TaskOptions options;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const std::string& each = arguments[i];
     if (each == "-R") {
       if (++i == arguments.size()) {
-        return fail_hint(Blame::kInput, fmt::format("usage: {}", kUsage), "task: -R wants members");
+        return fail_hint(Blame::kInput, fmt::format("usage: {}", kTaskUsage),
+                         "task: -R wants members");
       }
       for (std::string& name : split(arguments[i], ',')) {
         if (!name.empty()) options.members.push_back(std::move(name));
       }
     } else if (each.starts_with('-')) {
-      return fail_hint(Blame::kInput, fmt::format("usage: {}", kUsage), "task: no option '{}'",
+      return fail_hint(Blame::kInput, fmt::format("usage: {}", kTaskUsage), "task: no option '{}'",
                        each);
     } else {
       options.words.push_back(each);
@@ -118,7 +119,7 @@ Result<Answer> members(Session& session, const TaskFacts& task,
 }  // namespace
 
 Result<Answer> answer_task(Session& session, Arguments arguments) {
-  RIG_ASSIGN(const TaskOptions options, parse_options(arguments));
+  RIG_ASSIGN(const TaskOptions options, parse_task_options(arguments));
   RIG_ASSIGN(const TaskFacts task, choose_task(session, options.words));
   if (!options.members.empty()) return members(session, task, options.members);
   RIG_ASSIGN(const std::vector<TaskFacts> all, task_facts(session));

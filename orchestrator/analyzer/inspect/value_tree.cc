@@ -45,10 +45,10 @@ bool is_readable(std::string_view text) {
       text, [](char c) { return (c >= 0x20 && c < 0x7f) || c == '\n' || c == '\t'; });
 }
 
-class Decoder {
+class ValueDecoder {
  public:
-  Decoder(const Btf& types, const VirtMemory& memory, const ObjectBytes& object,
-          const ValueStyle& style)
+  ValueDecoder(const Btf& types, const VirtMemory& memory, const ObjectBytes& object,
+               const ValueStyle& style)
       : types_(types), memory_(memory), object_(object), style_(style) {}
 
   ValueNode value(std::uint32_t id, std::uint64_t offset, unsigned depth) {
@@ -295,13 +295,13 @@ class Decoder {
 
 ValueNode decode_value(const Btf& types, std::uint32_t type, const VirtMemory& memory,
                        const ObjectBytes& object, std::uint64_t offset, const ValueStyle& style) {
-  return Decoder(types, memory, object, style).value(type, offset, kMaxTreeDepth);
+  return ValueDecoder(types, memory, object, style).value(type, offset, kMaxTreeDepth);
 }
 
 ValueNode decode_bit_field(const Btf& types, std::uint32_t type, const VirtMemory& memory,
                            const ObjectBytes& object, const Member& field,
                            const ValueStyle& style) {
-  return Decoder(types, memory, object, style).bit_field(type, field);
+  return ValueDecoder(types, memory, object, style).bit_field(type, field);
 }
 
 }  // namespace rig::analyzer

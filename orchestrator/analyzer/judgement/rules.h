@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "analyzer/findings.h"
+#include "base/bytes.h"
 
 namespace rig::analyzer {
 

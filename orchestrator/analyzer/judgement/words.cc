@@ -4,27 +4,13 @@
 #include <algorithm>
 
 #include "analyzer/judgement/rules.h"
+#include "analyzer/slab/allocator_functions.h"
 #include "base/text.h"
 
 namespace rig::analyzer {
 namespace {
 
 constexpr std::size_t kMaxBytes = 16;
-
-// Functions that allocate and free for others, by how their names begin: mm/slub.c,
-// mm/slab_common.c, mm/util.c, lib/stackdepot.c, mm/kasan/common.c.
-constexpr std::string_view kAllocators[] = {
-    "kasan_",      "__kasan_",  "kmem_cache_",   "__kmem_cache_", "kmalloc",     "__kmalloc",
-    "kfree",       "__kfree",   "kvfree",        "kvmalloc",      "___slab_",    "__slab_",
-    "slab_",       "set_track", "save_stack",    "stack_trace_",  "alloc_debug", "free_debug",
-    "krealloc",    "kmemdup",   "kstrdup",       "kzalloc",       "free_to_",    "alloc_single_",
-    "get_partial", "do_slab_",  "allocate_slab", "new_slab",      "__free_slab", "free_object",
-};
-
-bool allocates(std::string_view function) {
-  return std::any_of(std::begin(kAllocators), std::end(kAllocators),
-                     [&](std::string_view prefix) { return function.starts_with(prefix); });
-}
 
 }  // namespace
 
@@ -36,9 +22,9 @@ std::string function_words(const CodeLocation& at) {
 std::string culprit(const std::optional<ObjectTrack>& track) {
   if (!track) return {};
   // A call in tail position leaves no frame of its own: the caller that was noted comes first.
-  if (track->caller && !allocates(track->caller->function)) return function_words(*track->caller);
+  if (track->caller && !allocates_for_others(*track->caller)) return function_words(*track->caller);
   for (const CodeLocation& at : track->stack) {
-    if (!at.function.empty() && !allocates(at.function)) return function_words(at);
+    if (!at.function.empty() && !allocates_for_others(at)) return function_words(at);
   }
   return {};
 }

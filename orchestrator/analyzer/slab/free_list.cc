@@ -4,8 +4,6 @@
 namespace rig::analyzer {
 namespace {
 
-constexpr std::uint64_t kMaxObjects = 32767;  // slab.objects has 15 bits
-
 std::uint64_t decode(PointerCoding coding, const SlabCache& cache, VirtAddr where,
                      std::uint64_t stored) {
   switch (coding) {
@@ -38,7 +36,7 @@ std::optional<std::uint32_t> slot_of(const Slab& slab, VirtAddr address) {
   const VirtAddr first = slab.object(0);
   if (address < first || (address - first) % slab.cache.size != 0) return std::nullopt;
   const auto slot = (address - first) / slab.cache.size;
-  if (slot >= slab.objects || slot >= kMaxObjects) return std::nullopt;
+  if (slot >= slab.objects || slot >= kMaxSlabObjects) return std::nullopt;
   return static_cast<std::uint32_t>(slot);
 }
 

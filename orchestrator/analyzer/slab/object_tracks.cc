@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "analyzer/core/limits.h"
+#include "analyzer/slab/allocator_functions.h"
 
 namespace rig::analyzer {
 namespace {
@@ -11,21 +12,6 @@ namespace {
 constexpr std::uint64_t kMaxTrack = 1024;
 constexpr std::uint64_t kMaxPid = 4 << 20;  // PID_MAX_LIMIT
 constexpr std::uint64_t kMaxAddresses = 64;
-
-// Functions that stand between who asked for memory and the note about it: by the beginning of
-// their names. mm/slub.c, mm/slab_common.c, mm/util.c, mm/kasan/.
-constexpr std::string_view kAllocator[] = {
-    "kasan_",        "__kasan_",         "____kasan_", "kmem_cache_", "__kmem_cache_",
-    "__kmalloc",     "kmalloc_",         "kfree",      "kvfree",      "kvmalloc",
-    "krealloc",      "__do_kmalloc",     "__slab_",    "___slab_",    "slab_",
-    "___cache_free", "__do_krealloc",    "kmemdup",    "kstrdup",     "save_stack",
-    "set_track",     "stack_trace_save", "__kvmalloc", "kzalloc",     "kfree_sensitive"};
-
-bool is_allocator(const CodeLocation& at) {
-  return at.module.empty() && std::ranges::any_of(kAllocator, [&](std::string_view prefix) {
-           return std::string_view(at.function).starts_with(prefix);
-         });
-}
 
 std::uint64_t value_of(const std::optional<Member>& member, ByteView bytes) {
   return member ? extract(*member, bytes).value_or(0) : 0;
@@ -97,7 +83,7 @@ std::optional<ObjectTrack> ObjectTracks::kasan_track(VirtAddr at) const {
   const auto pid = value_of(kasan_pid_, bytes);
   if (track.stack.empty() || pid > kMaxPid) return std::nullopt;
   track.pid = pid;
-  const auto caller = std::ranges::find_if_not(track.stack, is_allocator);
+  const auto caller = std::ranges::find_if_not(track.stack, allocates_for_others);
   track.caller = caller != track.stack.end() ? *caller : track.stack.front();
   return track;
 }

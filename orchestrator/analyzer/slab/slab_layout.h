@@ -69,6 +69,8 @@ struct SlabShape {
 SlabShape slab_shape(std::uint64_t order_objects);
 
 inline constexpr unsigned kMaxSlabOrder = 10;
+// The objects of one slab: slab.objects has 15 bits.
+inline constexpr std::uint64_t kMaxSlabObjects = 32767;
 
 // 0 where the member is not there, or lies outside.
 std::uint64_t field_of(const std::optional<Member>& member, ByteView bytes);

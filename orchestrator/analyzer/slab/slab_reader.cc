@@ -9,7 +9,6 @@
 namespace rig::analyzer {
 namespace {
 
-constexpr std::uint64_t kMaxObjects = 32767;     // slab.objects has 15 bits
 constexpr std::uint64_t kMaxContent = 64 << 10;  // of one object that is handed on
 
 std::string join_cpus(const std::vector<unsigned>& cpus) {
@@ -26,7 +25,7 @@ std::optional<std::uint64_t> slab_bytes(const SlabCache& cache, std::uint64_t ob
     const SlabShape shape = slab_shape(word);
     if (shape.objects != objects || shape.order > kMaxSlabOrder || objects == 0) continue;
     const auto bytes = page_size << shape.order;
-    if (objects <= kMaxObjects && objects == bytes / cache.size) return bytes;
+    if (objects <= kMaxSlabObjects && objects == bytes / cache.size) return bytes;
   }
   return std::nullopt;
 }

@@ -17,8 +17,8 @@
 namespace rig::analyzer {
 namespace {
 
-constexpr std::size_t kMaxEntries = 1 << 18;  // looked at in one folder tree; kernels have 10,000
-constexpr std::size_t kMaxNamed = 4;          // files of another build that an error names
+constexpr std::size_t kMaxFiles = 1 << 18;  // looked at in one folder tree; kernels have 10,000
+constexpr std::size_t kMaxNamed = 4;        // files of another build that an error names
 
 std::optional<std::string> note_build_id(Elf_Data& data) {
   std::size_t offset = 0;
@@ -43,12 +43,12 @@ void walk(const fs::path& folder, bool recursive, Visit visit) {
   if (recursive) {
     constexpr auto kOptions = fs::directory_options::skip_permission_denied;
     for (fs::recursive_directory_iterator at(folder, kOptions, error), end;
-         !error && at != end && found.size() < kMaxEntries; at.increment(error)) {
+         !error && at != end && found.size() < kMaxFiles; at.increment(error)) {
       found.push_back(at->path());
     }
   } else {
     for (fs::directory_iterator at(folder, error), end;
-         !error && at != end && found.size() < kMaxEntries; at.increment(error)) {
+         !error && at != end && found.size() < kMaxFiles; at.increment(error)) {
       found.push_back(at->path());
     }
   }

@@ -4,7 +4,7 @@
 namespace rig::analyzer {
 namespace {
 
-constexpr std::uint64_t kMaxEntries = 1 << 24;
+constexpr std::uint64_t kMaxOrcEntries = 1 << 24;
 constexpr std::uint64_t kMaxEntrySize = 64;
 // The widest registers and types that the format has: 4 and 3 bits.
 constexpr std::uint64_t kMaxRegister = 9;
@@ -109,7 +109,7 @@ std::optional<OrcEntry> Orc::find(const Module& module, VirtAddr address) const 
 }
 
 std::optional<OrcEntry> Orc::find(const OrcTable& table, VirtAddr address) const {
-  if (table.count == 0 || table.count > kMaxEntries) return std::nullopt;
+  if (table.count == 0 || table.count > kMaxOrcEntries) return std::nullopt;
   const auto begin_of = [&](std::uint64_t index) -> std::optional<std::uint64_t> {
     const VirtAddr place = table.distances + index * sizeof(std::int32_t);
     const auto distance = memory_->load<std::int32_t>(place);

@@ -16,7 +16,7 @@ namespace {
 using Texts = std::vector<std::string>;
 
 constexpr std::chrono::seconds kTrialTime{30};  // 0.15 s on an idle machine
-constexpr std::chrono::seconds kQuitTime{5};
+constexpr std::chrono::seconds kProbeQuitTime{5};
 constexpr unsigned kPlainCpus = 8;  // any QEMU's machine has them
 
 // Options of -machine that QEMU hands on to its accelerator (softmmu/vl.c).
@@ -254,7 +254,7 @@ Result<Texts> try_start(const VmConfig& config, const Machine& machine, const fs
   const Deadline deadline = Deadline::after(kTrialTime);
   const auto version = qmp->connect(deadline, config.stop);
   if (version) qmp->send("quit", {}, [](Qmp::Reply) {});
-  loop.run_until([&] { return !child->alive(); }, deadline.sooner(Deadline::after(kQuitTime)),
+  loop.run_until([&] { return !child->alive(); }, deadline.sooner(Deadline::after(kProbeQuitTime)),
                  config.stop);
   const Texts lines = said(child->output(), machine.binary);
   if (version) return lines;

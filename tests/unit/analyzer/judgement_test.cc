@@ -224,6 +224,35 @@ TEST(Judgement, KasanCaughtInTheActComesFirst) {
   EXPECT_EQ(judgement.findings[0].kind, "use-after-free-write");
 }
 
+TEST(Judgement, KasansReportNamesWhoHadTheObjectThatItIsAbout) {
+  Findings facts;
+  facts.reports = {report("kasan-use-after-free", "BUG: KASAN: use-after-free in late_write")};
+  facts.reports[0].address = raw(kObject) + 0x2c8;
+  PointerFacts pointer{"address of the report", kObject + 0x2c8, {}, SlabObject{}, 0x2c8};
+  pointer.object->address = kObject;
+  pointer.object->object_size = 1024;
+  pointer.object->allocated = false;
+  pointer.object->freed_by = freed_by_driver();
+  facts.pointers = {pointer};
+  const auto found = judge(facts).findings;
+  ASSERT_FALSE(found.empty());
+  EXPECT_EQ(found[0].object, kObject);
+  EXPECT_THAT(found[0].evidence,
+              Contains("freed by lc_complete [late_completion], on CPU 1, by pid 42"));
+}
+
+TEST(Judgement, AnAccessBehindAnObjectIsAboutThatObject) {
+  Findings facts;
+  facts.reports = {report("kasan-slab-out-of-bounds", "BUG: KASAN: slab-out-of-bounds in scan")};
+  facts.reports[0].address = raw(kObject) + 0x58;
+  facts.pointers = {{"address of the report", kObject + 0x58, {}, SlabObject{}, 0x58}};
+  facts.pointers[0].object->address = kObject;
+  facts.pointers[0].object->object_size = 0x58;
+  const auto found = judge(facts).findings;
+  ASSERT_FALSE(found.empty());
+  EXPECT_EQ(found[0].object, kObject);
+}
+
 TEST(Judgement, WhatSlubOnlyNoticedComesAfterWhatTheAuditProves) {
   Findings facts;
   auto said = report("slub-wrong-cache", "SLUB: wrong slab cache in driver_free");
