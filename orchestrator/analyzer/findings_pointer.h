@@ -22,8 +22,9 @@ struct SlabObject {
   VirtAddr slab{};                 // the slab's first page
   std::optional<bool> allocated;   // nothing: could not be established (see `evidence`)
   std::string evidence;            // "on the freelist of CPU 1", "not on any freelist of its slab"
-  std::optional<ObjectTrack> allocated_by, freed_by;  // where slub_debug=U or KASAN noted it
   std::vector<std::byte> content;  // object_size bytes, as far as they are in the core
+  // Who had it last, where slub_debug=U or KASAN noted it.
+  std::optional<ObjectTrack> allocated_by = std::nullopt, freed_by = std::nullopt;
 };
 
 // One pointer that was followed: from where, and to what.
