@@ -220,6 +220,19 @@ void expect_counts(const json::array& caches, const std::vector<PlantedFault>& p
   }
 }
 
+// KASAN notes who had an object: of one that left its quarantine only who allocated it.
+void expect_owners(DamagedGuest& guest) {
+  for (const PlantedFault& fault : guest.planted()) {
+    SCOPED_TRACE(fault.fault);
+    const Expected* row = expected_of(fault.fault);
+    ASSERT_NE(row, nullptr);
+    if (std::string_view(row->kasan) == "slab-lost") continue;  // there is no object any more
+    const json::value object = guest.ask({"whatis", fault.object});
+    expect_track(object.at("allocated_by"), fault.alloc);
+    if (object.at("freed_by").is_object()) expect_track(object.at("freed_by"), fault.free);
+  }
+}
+
 }  // namespace
 
 void PrintTo(const HeapSystem& system, std::ostream* out) {
@@ -236,6 +249,7 @@ TEST_P(Heap, EveryFaultIsFoundAndNothingElse) {
   expect_exactly(audit.at("corruptions").as_array(), guest.planted(), GetParam());
   const json::value slab = guest.ask({"slab"});
   expect_counts(slab.at("caches").as_array(), guest.planted(), GetParam());
+  if (has_kasan(GetParam())) expect_owners(guest);
 }
 
 }  // namespace rig::e2e
