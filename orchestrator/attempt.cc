@@ -226,6 +226,7 @@ void Run::feed(const vm::Event& event) {
     if (!work_began_) work_began_ = event;
     const double time = std::chrono::duration<double>(event.uptime - work_began_->uptime).count();
     if (time > 0) {
+      attempt_.work = event.work - work_began_->work;
       attempt_.work_per_second = static_cast<double>(event.work - work_began_->work) / time;
     }
     work_ = event.work;
@@ -413,6 +414,7 @@ Status Run::analyze() {
                                           {.percpu = asked_variables(cell_.expectation())}));
   RIG_TRY(write_file_atomically(options_.folder / "findings.json", analyzer::to_json(*findings_)));
   attempt_.findings = "findings.json";
+  if (!findings_->findings.empty()) attempt_.finding = findings_->findings.front();
   attempt_.seconds.analyze = watch_.seconds();
   if (!oops::cause(reports_)) reports_ = findings_->reports;
   return {};

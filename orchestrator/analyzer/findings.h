@@ -62,6 +62,7 @@ struct ExceptionFacts {
 // How sure a judgement is.
 enum class Confidence { kPossible, kLikely, kCertain };
 std::string_view to_string(Confidence confidence);
+std::optional<Confidence> parse_confidence(std::string_view text);
 
 // One thing that is wrong, with what shows it: the judgement's rules make them (judgement/rules.h).
 struct Finding {

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "publish/cmdline_text.h"
+#include "publish/ladder.h"
 #include "publish/terminal.h"
 
 namespace rig::publish {
@@ -200,6 +201,9 @@ std::string run_text(const store::RunRecord& run, const TextOptions& options) {
     } else {
       out += details(cell, options);
     }
+  }
+  if (const std::string text = ladder_text(ladders(run), options.colour); !text.empty()) {
+    out += "\n" + text;
   }
   if (const std::string line = cmdline_text(run); !line.empty()) out += "\n" + line;
   const std::string summary = fmt::format("{} of {} cell{} as expected", passed, run.cells.size(),

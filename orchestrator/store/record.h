@@ -35,9 +35,12 @@ struct FirstStop {
 struct Attempt {
   verdict::Outcome outcome = verdict::Outcome::kRigError;
   PhaseSeconds seconds;
-  std::optional<double> work_per_second;  // of a load that counts its work (kWorkFdVariable)
+  // Of a load that counts its work (kWorkFdVariable): how much, and how fast.
+  std::optional<std::uint64_t> work;
+  std::optional<double> work_per_second;
   std::optional<FirstStop> stopped;
   std::optional<oops::Report> report;
+  std::optional<analyzer::Finding> finding;  // the judgement's first, of the core
   std::vector<verdict::Check> checks;
   std::string error;         // of the rig, with its hint; empty unless rig-error
   std::string reason;        // how it ended: "guest panicked"

@@ -71,6 +71,15 @@ json::value write(const FirstStop& stop) {
           {"later", std::move(later)}};
 }
 
+json::value write(const analyzer::Finding& finding) {
+  json::array evidence;
+  for (const std::string& each : finding.evidence) evidence.push_back(text(each));
+  return {{"kind", text(finding.kind)},
+          {"confidence", text(analyzer::to_string(finding.confidence))},
+          {"summary", text(finding.summary)},
+          {"evidence", std::move(evidence)}};
+}
+
 json::value write(const Attempt& attempt) {
   json::array checks;
   for (const verdict::Check& check : attempt.checks) {
@@ -85,9 +94,11 @@ json::value write(const Attempt& attempt) {
             {"crash", or_null(attempt.seconds.crash)},
             {"capture", or_null(attempt.seconds.capture)},
             {"analyze", or_null(attempt.seconds.analyze)}}},
+          {"work", or_null(attempt.work)},
           {"work_per_second", or_null(attempt.work_per_second)},
           {"stopped", attempt.stopped ? write(*attempt.stopped) : json::value(nullptr)},
           {"report", attempt.report ? write(*attempt.report) : json::value(nullptr)},
+          {"finding", attempt.finding ? write(*attempt.finding) : json::value(nullptr)},
           {"checks", std::move(checks)},
           {"error", text_or_null(attempt.error)},
           {"reason", text_or_null(attempt.reason)},
@@ -263,6 +274,20 @@ FirstStop read_stop(const Reader& from) {
   return stop;
 }
 
+analyzer::Finding read_finding(const Reader& from) {
+  analyzer::Finding finding;
+  finding.kind = from.at("kind").text();
+  finding.summary = from.at("summary").text();
+  for (const Reader& each : from.at("evidence").items()) finding.evidence.push_back(each.text());
+  const Reader confidence = from.at("confidence");
+  if (const auto parsed = analyzer::parse_confidence(confidence.text())) {
+    finding.confidence = *parsed;
+  } else {
+    confidence.complain(fmt::format("unknown '{}'", confidence.text()));
+  }
+  return finding;
+}
+
 Attempt read_attempt(const Reader& from) {
   Attempt attempt;
   const Reader outcome = from.at("outcome");
@@ -276,9 +301,11 @@ Attempt read_attempt(const Reader& from) {
                      .crash = seconds.at("crash").seconds(),
                      .capture = seconds.at("capture").seconds(),
                      .analyze = seconds.at("analyze").seconds()};
+  attempt.work = from.at("work").number();
   attempt.work_per_second = from.at("work_per_second").seconds();
   if (!from.at("stopped").is_null()) attempt.stopped = read_stop(from.at("stopped"));
   if (!from.at("report").is_null()) attempt.report = read_report(from.at("report"));
+  if (!from.at("finding").is_null()) attempt.finding = read_finding(from.at("finding"));
   for (const Reader& check : from.at("checks").items()) {
     attempt.checks.push_back({.predicate = check.at("predicate").text(),
                               .expected = check.at("expected").text(),

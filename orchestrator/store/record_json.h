@@ -5,9 +5,12 @@
 //    "verdict", "kernel_release", "kernel_package", "kernel_version", "boot", "cmdline",
 //    "module_file", "module_sha256",
 //    "parameters": [{"parameter", "state", "how"}], "ignored_ok": [...], "not_checked",
-//    "attempts": [{"outcome", "seconds": {"boot", "crash", "capture", "analyze"}, "report": {...},
-//                  "checks": [{"predicate", "expected", "found", "holds"}], "error", "reason",
-//                  "core", "core_format", "findings", "console", "command_line", "accelerator",
+//    "attempts": [{"outcome", "seconds": {"boot", "crash", "capture", "analyze"}, "work",
+//    "work_per_second",
+//                  "stopped": {...}, "report": {...},
+//                  "finding": {"kind", "confidence", "summary", "evidence"}, "checks":
+//                  [{"predicate", "expected", "found", "holds"}], "error", "reason", "core",
+//                  "core_format", "findings", "console", "command_line", "accelerator",
 //                  "backend_version"}]}]}
 //
 // What is not known is null. Addresses, registers and offsets are hexadecimal text ("0x106"): not

@@ -103,6 +103,13 @@ std::string_view to_string(Confidence confidence) {
   return "?";
 }
 
+std::optional<Confidence> parse_confidence(std::string_view text) {
+  for (const auto& [value, name] : kConfidences) {
+    if (name == text) return value;
+  }
+  return std::nullopt;
+}
+
 Judgement judge(const Findings& facts) {
   Judgement judgement;
   for (const Rule& rule : all_rules()) rule.look(facts, judgement.findings);
