@@ -95,8 +95,7 @@ void follow_report(Session& session, std::vector<PointerFacts>& pointers) {
     if (each.object && each.object->address == what.slab->object.address) return;
   }
   pointers.push_back({"address of the report", address, std::move(what.words),
-                      std::move(what.slab->object),
-                      static_cast<std::uint64_t>(what.slab->offset)});
+                      std::move(what.slab->object), static_cast<std::uint64_t>(what.slab->offset)});
 }
 
 // What can be said without virtual memory: the registers as the dump has them.

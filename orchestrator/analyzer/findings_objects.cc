@@ -83,8 +83,7 @@ void put_objects(std::string& out, const Findings& findings) {
   std::size_t shown = 0, left_out = 0;
   for (const PointerFacts& pointer : findings.pointers) {
     if (!pointer.object) continue;
-    if (pointer.from.starts_with("stack") &&
-        holders(pointer.object->content, address).empty()) {
+    if (pointer.from.starts_with("stack") && holders(pointer.object->content, address).empty()) {
       ++left_out;
       continue;
     }

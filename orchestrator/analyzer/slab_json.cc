@@ -15,12 +15,16 @@ boost::json::array texts(const std::vector<std::string>& all) {
 
 boost::json::value slab_object_json(const std::optional<SlabObject>& facts) {
   if (!facts) return nullptr;
-  return boost::json::object{
-      {"address", hex(facts->address)},    {"cache", utf8(facts->cache)},
-      {"object_size", facts->object_size}, {"slot", facts->slot},
-      {"slab", hex(facts->slab)},          {"allocated", or_null(facts->allocated)},
-      {"evidence", utf8(facts->evidence)}, {"allocated_by", track_json(facts->allocated_by)},
-      {"freed_by", track_json(facts->freed_by)}, {"content", hex(ByteView(facts->content))}};
+  return boost::json::object{{"address", hex(facts->address)},
+                             {"cache", utf8(facts->cache)},
+                             {"object_size", facts->object_size},
+                             {"slot", facts->slot},
+                             {"slab", hex(facts->slab)},
+                             {"allocated", or_null(facts->allocated)},
+                             {"evidence", utf8(facts->evidence)},
+                             {"allocated_by", track_json(facts->allocated_by)},
+                             {"freed_by", track_json(facts->freed_by)},
+                             {"content", hex(ByteView(facts->content))}};
 }
 
 boost::json::value track_json(const std::optional<ObjectTrack>& track) {

@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
+#include "analyzer/allocator_functions.h"
 #include "analyzer/judgement/rules.h"
-#include "analyzer/slab/allocator_functions.h"
 #include "base/text.h"
 
 namespace rig::analyzer {

@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
+#include "analyzer/allocator_functions.h"
 #include "analyzer/core/limits.h"
-#include "analyzer/slab/allocator_functions.h"
 
 namespace rig::analyzer {
 namespace {

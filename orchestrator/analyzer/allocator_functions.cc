@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "analyzer/slab/allocator_functions.h"
+#include "analyzer/allocator_functions.h"
 
 #include <algorithm>
 #include <string_view>
