@@ -23,7 +23,7 @@ void append(std::vector<std::string>& words, const std::vector<std::string>& mor
 }
 
 // image: what the cell's attempts boot and inject. Cheap when the caches have it.
-Result<Payload> prepare(const scenario::Cell& cell, const RunOptions& options, bool refresh,
+Result<Payload> prepare(const scenario::Cell& cell, const PipelineOptions& options, bool refresh,
                         publish::LiveView& view) {
   const image::FetchOptions fetch{[&](const Progress& progress) { view.step(progress); },
                                   options.stop, refresh,
@@ -97,7 +97,7 @@ verdict::Outcome wanted(const scenario::Cell& cell) {
 
 // cmdline: each command line must have taken effect in a guest, or there is no run.
 Status check_command_lines(const std::vector<scenario::Cell>& cells,
-                           const std::vector<Payload>& payloads, const RunOptions& options,
+                           const std::vector<Payload>& payloads, const PipelineOptions& options,
                            publish::LiveView& view, store::RunRecord& record) {
   RIG_ASSIGN(const fs::path cache, cache_dir());
   CmdlineCheckOptions check;
@@ -123,7 +123,7 @@ Status check_command_lines(const std::vector<scenario::Cell>& cells,
 class Attempts {
  public:
   Attempts(const std::vector<scenario::Cell>& cells, const std::vector<Payload>& payloads,
-           const RunOptions& options, publish::LiveView& view, store::RunFolder& store,
+           const PipelineOptions& options, publish::LiveView& view, store::RunFolder& store,
            store::RunRecord& record)
       : cells_(cells),
         payloads_(payloads),
@@ -189,7 +189,7 @@ class Attempts {
 
   const std::vector<scenario::Cell>& cells_;
   const std::vector<Payload>& payloads_;
-  const RunOptions& options_;
+  const PipelineOptions& options_;
   publish::LiveView& view_;
   store::RunFolder& store_;
   store::RunRecord& record_;
@@ -270,7 +270,7 @@ void conclude(const std::vector<scenario::Cell>& cells, store::RunRecord& record
 }  // namespace
 
 Result<store::RunRecord> run_cells(const std::vector<scenario::Cell>& cells,
-                                   const RunOptions& options, publish::LiveView& view) {
+                                   const PipelineOptions& options, publish::LiveView& view) {
   store::RunRecord record;
   std::vector<Payload> payloads;
   std::set<std::pair<std::string, Arch>> refreshed;

@@ -14,7 +14,7 @@
 
 namespace rig {
 
-struct RunOptions {
+struct PipelineOptions {
   Layout layout;
   fs::path results;  // the folder that the run's own folder goes into
   std::string backend = "qemu";
@@ -29,6 +29,6 @@ struct RunOptions {
 // Runs every attempt of every cell. Errors are those that leave nothing to report on: bad input, a
 // kernel that cannot be had, cancellation. A fault in an attempt is that attempt's rig-error.
 Result<store::RunRecord> run_cells(const std::vector<scenario::Cell>& cells,
-                                   const RunOptions& options, publish::LiveView& view);
+                                   const PipelineOptions& options, publish::LiveView& view);
 
 }  // namespace rig

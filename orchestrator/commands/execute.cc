@@ -119,7 +119,7 @@ Result<std::vector<scenario::Cell>> select_cells(const Layout& layout,
 
 Result<Executed> execute(const Layout& layout, const std::vector<scenario::Cell>& cells,
                          const ExecuteArguments& arguments, const Context& context) {
-  RunOptions options;
+  PipelineOptions options;
   options.layout = layout;
   options.results =
       arguments.results.empty() ? layout.root / "results" : fs::path(arguments.results);
