@@ -18,6 +18,8 @@ constexpr std::size_t kStep = std::size_t{1} << 20;
 // Where less than this part is free: kswapd has to keep up, or the kernel kills somebody.
 constexpr std::uint64_t kNearPart = 8;
 constexpr std::size_t kSmallStep = std::size_t{64} << 10;
+// Whether the kernel has begun to reclaim or not: at its lowest watermark, of some 2 %, it kills.
+constexpr std::uint64_t kLeastPercent = 4;
 
 // The number in the line of a file of /proc that begins with `name`.
 std::optional<std::uint64_t> read_row(const char* path, const std::string& name) {
@@ -51,6 +53,7 @@ bool MemoryHog::take_all_but(unsigned percent) {
       return load_.fail_setup("/proc does not tell about memory", 0), false;
     }
     if (*now != *before && *free * 100 < *total * percent) return true;
+    if (*free * 100 < *total * kLeastPercent) return true;
     if (!take(*free * kNearPart > *total ? kStep : kSmallStep)) return false;
   }
   return false;

@@ -19,7 +19,8 @@ class MemoryHog {
 
   // Until the kernel's shrinkers have gone over objects of theirs, and less than `percent` is free:
   // where there are several zones, reclaim begins with the first that runs short. `percent` has to
-  // be above the watermarks: what lies below is for the kernel, which kills for it.
+  // be above the watermarks: what lies below is for the kernel, which kills for it. A little above
+  // them it ends in any case.
   bool take_all_but(unsigned percent);
   bool take(std::size_t bytes);
   void release();

@@ -90,8 +90,8 @@ static void toa_tell(const struct toa_record *record, struct sockaddr_in *name)
 
 static void toa_free(struct toa_record *record)
 {
+	this_cpu_inc(toa_stats->frees);	/* before: a second free may be the last thing we do */
 	kfree(record);
-	this_cpu_inc(toa_stats->frees);
 }
 
 /* Takes the record away from the socket before anybody else can. */
