@@ -113,6 +113,29 @@ void look_at_checkers(const Findings& facts, std::vector<Finding>& found) {
   found.insert(in_the_act ? found.begin() : found.end(), std::move(finding));
 }
 
+// SLUB stops the kernel when an object is freed right after itself: set_freepointer() in mm/slub.c,
+// since ce6fa91b9363 (v4.14), with CONFIG_SLAB_FREELIST_HARDENED. The list never gets to have it
+// twice.
+void look_at_refused_free(const Findings& facts, std::vector<Finding>& found) {
+  const auto report = oops::cause(facts.reports);
+  if (!report || report->kind != "kernel-bug" || report->frames.empty()) return;
+  constexpr std::string_view kFreeing[] = {"set_freepointer", "__slab_free",       "do_slab_free",
+                                           "kmem_cache_free", "__kmem_cache_free", "kfree"};
+  const std::string& in = report->frames.front().function;
+  if (std::find(std::begin(kFreeing), std::end(kFreeing), in) == std::end(kFreeing)) return;
+  const auto said = fmt::format("{} refused to put an object in front of itself on a freelist", in);
+  const auto known = std::find_if(found.begin(), found.end(),
+                                  [](const Finding& each) { return each.kind == "double-free"; });
+  if (known != found.end()) {
+    known->evidence.push_back(said);
+    return;
+  }
+  Finding finding{"double-free", Confidence::kLikely, {}, {said}, report->cache, {}};
+  finding.summary = "an object was freed twice in a row";
+  if (!report->function.empty()) finding.summary += ", the second time by " + who(*report);
+  found.insert(found.begin(), std::move(finding));
+}
+
 void look_at_report(const Findings& facts, std::vector<Finding>& found) {
   const auto report = oops::cause(facts.reports);
   if (!report || meaning(*report) != nullptr) return;

@@ -8,6 +8,7 @@ constexpr Rule kRules[] = {
     {"heap", "which slab objects, freelists and debug bytes cannot be as they are?", look_at_heap},
     {"checkers", "what did KASAN, KFENCE, SLUB or list debugging report, and about what?",
      look_at_checkers},
+    {"refused-free", "did the allocator refuse a free?", look_at_refused_free},
     {"fault", "which value could the kernel not use, and whose memory did it come from?",
      look_at_fault},
     {"context", "did the CPU run this where it must not: in an NMI, an interrupt, without stack?",

@@ -27,6 +27,7 @@ std::span<const Rule> all_rules();
 void look_at_heap(const Findings& facts, std::vector<Finding>& found);
 // report_rules.cc: what a checker of the kernel (KASAN, KFENCE, SLUB, list debugging) reported.
 void look_at_checkers(const Findings& facts, std::vector<Finding>& found);
+void look_at_refused_free(const Findings& facts, std::vector<Finding>& found);
 // fault_rules.cc: where the value came from that the kernel stumbled over.
 void look_at_fault(const Findings& facts, std::vector<Finding>& found);
 // context_rules.cc: what the CPU was in the middle of; what memory there was.

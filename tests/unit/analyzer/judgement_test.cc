@@ -224,6 +224,27 @@ TEST(Judgement, KasanCaughtInTheActComesFirst) {
   EXPECT_EQ(judgement.findings[0].kind, "use-after-free-write");
 }
 
+TEST(Judgement, AFreeThatSlubRefusedIsADoubleFree) {
+  Findings facts;
+  facts.reports = {report("kernel-bug", "kernel BUG in toa_getname")};
+  facts.reports[0].function = "toa_getname";
+  facts.reports[0].module = "toa";
+  facts.reports[0].frames = {{"__slab_free", 0, 0, "", true}, {"kfree", 0, 0, "", true}};
+  const auto found = judge(facts).findings;
+  ASSERT_FALSE(found.empty());
+  EXPECT_EQ(found[0].kind, "double-free");
+  EXPECT_THAT(found[0].summary, HasSubstr("the second time by toa_getname [toa]"));
+}
+
+TEST(Judgement, AnotherBugIsNone) {
+  Findings facts;
+  facts.reports = {report("kernel-bug", "kernel BUG in ext4_writepages")};
+  facts.reports[0].frames = {{"ext4_writepages", 0, 0, "", true}};
+  const auto found = judge(facts).findings;
+  ASSERT_FALSE(found.empty());
+  EXPECT_EQ(found[0].kind, "kernel-report");
+}
+
 TEST(Judgement, KasansReportNamesWhoHadTheObjectThatItIsAbout) {
   Findings facts;
   facts.reports = {report("kasan-use-after-free", "BUG: KASAN: use-after-free in late_write")};
