@@ -50,12 +50,6 @@ const ReportMeaning* meaning(const oops::Report& report) {
   return nullptr;
 }
 
-std::string who(const oops::Report& report) {
-  std::string text = report.function;
-  if (!report.module.empty()) text += fmt::format(" [{}]", report.module);
-  return text;
-}
-
 // The object that the report is about, where the pointers of the crash lead to it; null: to none.
 const SlabObject* object_of(const Findings& facts, const oops::Report& report) {
   if (!report.address) return nullptr;
@@ -67,19 +61,6 @@ const SlabObject* object_of(const Findings& facts, const oops::Report& report) {
     if (offset < each.object->object_size) return &*each.object;
   }
   return nullptr;
-}
-
-// Who had the object, the last one first.
-void add_owners(const SlabObject& object, Finding& finding) {
-  const bool freed = object.allocated == false;
-  const auto add = [&](std::string_view what, const std::optional<ObjectTrack>& track) {
-    if (const auto who = track_words(track); !who.empty()) {
-      finding.evidence.push_back(fmt::format("{} by {}", what, who));
-    }
-  };
-  if (freed) add("freed", object.freed_by);
-  add("allocated", object.allocated_by);
-  if (!freed) add("freed before that", object.freed_by);
 }
 
 bool same_cache(const Finding& finding, const oops::Report& report) {
@@ -111,29 +92,6 @@ void look_at_checkers(const Findings& facts, std::vector<Finding>& found) {
   // lists only notice, later, like the audit.
   const bool in_the_act = report->kind.starts_with("kasan-") || report->kind.starts_with("kfence-");
   found.insert(in_the_act ? found.begin() : found.end(), std::move(finding));
-}
-
-// SLUB stops the kernel when an object is freed right after itself: set_freepointer() in mm/slub.c,
-// since ce6fa91b9363 (v4.14), with CONFIG_SLAB_FREELIST_HARDENED. The list never gets to have it
-// twice.
-void look_at_refused_free(const Findings& facts, std::vector<Finding>& found) {
-  const auto report = oops::cause(facts.reports);
-  if (!report || report->kind != "kernel-bug" || report->frames.empty()) return;
-  constexpr std::string_view kFreeing[] = {"set_freepointer", "__slab_free",       "do_slab_free",
-                                           "kmem_cache_free", "__kmem_cache_free", "kfree"};
-  const std::string& in = report->frames.front().function;
-  if (std::find(std::begin(kFreeing), std::end(kFreeing), in) == std::end(kFreeing)) return;
-  const auto said = fmt::format("{} refused to put an object in front of itself on a freelist", in);
-  const auto known = std::find_if(found.begin(), found.end(),
-                                  [](const Finding& each) { return each.kind == "double-free"; });
-  if (known != found.end()) {
-    known->evidence.push_back(said);
-    return;
-  }
-  Finding finding{"double-free", Confidence::kLikely, {}, {said}, report->cache, {}};
-  finding.summary = "an object was freed twice in a row";
-  if (!report->function.empty()) finding.summary += ", the second time by " + who(*report);
-  found.insert(found.begin(), std::move(finding));
 }
 
 void look_at_report(const Findings& facts, std::vector<Finding>& found) {

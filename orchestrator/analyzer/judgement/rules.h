@@ -53,6 +53,11 @@ std::string some_bytes(ByteView bytes);
 // "kmalloc-1k object 0xffff... +0x2c8"
 std::string object_words(std::string_view cache, VirtAddr object, std::int64_t offset);
 
+// The function that a report is about: "lc_complete [late_completion]"
+std::string who(const oops::Report& report);
+// Adds who had the object, the last one first.
+void add_owners(const SlabObject& object, Finding& finding);
+
 // What was found so far about that object; null: nothing.
 Finding* about(std::vector<Finding>& found, std::string_view cache, VirtAddr object);
 

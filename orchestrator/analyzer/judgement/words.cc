@@ -46,6 +46,25 @@ std::string object_words(std::string_view cache, VirtAddr object, std::int64_t o
   return fmt::format("{} object {} {}", cache, object, signed_hex(offset));
 }
 
+std::string who(const oops::Report& report) {
+  std::string text = report.function;
+  if (!report.module.empty()) text += fmt::format(" [{}]", report.module);
+  return text;
+}
+
+// Who had the object, the last one first.
+void add_owners(const SlabObject& object, Finding& finding) {
+  const bool freed = object.allocated == false;
+  const auto add = [&](std::string_view what, const std::optional<ObjectTrack>& track) {
+    if (const auto who = track_words(track); !who.empty()) {
+      finding.evidence.push_back(fmt::format("{} by {}", what, who));
+    }
+  };
+  if (freed) add("freed", object.freed_by);
+  add("allocated", object.allocated_by);
+  if (!freed) add("freed before that", object.freed_by);
+}
+
 Finding* about(std::vector<Finding>& found, std::string_view cache, VirtAddr object) {
   const auto same = std::find_if(found.begin(), found.end(), [&](const Finding& each) {
     return each.object == object && each.cache == cache;

@@ -236,6 +236,45 @@ TEST(Judgement, AFreeThatSlubRefusedIsADoubleFree) {
   EXPECT_THAT(found[0].summary, HasSubstr("the second time by toa_getname [toa]"));
 }
 
+// At slab_bug(), below a free of an object that register RBX holds.
+Findings stopped_in_a_free(bool allocated) {
+  Findings facts;
+  CpuFacts cpu;
+  cpu.at = CodeLocation{VirtAddr{1}, "slab_bug", 0, ""};
+  facts.cpus = {cpu};
+  for (const char* function : {"slab_bug", "object_err", "free_to_partial_list.cold", "kfree"}) {
+    BacktraceFrame frame;
+    frame.at.function = function;
+    facts.backtrace.frames.push_back(frame);
+  }
+  BacktraceFrame caller;
+  caller.at.function = "toa_getname";
+  caller.at.module = "toa";
+  facts.backtrace.frames.push_back(caller);
+  PointerFacts pointer{"register RBX", kObject, {}, SlabObject{}, 0};
+  pointer.object->address = kObject;
+  pointer.object->cache = "kmalloc-8";
+  pointer.object->allocated = allocated;
+  pointer.object->freed_by = freed_by_driver();
+  facts.pointers = {pointer};
+  return facts;
+}
+
+TEST(Judgement, AStopInAFreeOfAFreeObjectIsADoubleFree) {
+  const auto found = judge(stopped_in_a_free(false)).findings;
+  ASSERT_FALSE(found.empty());
+  EXPECT_EQ(found[0].kind, "double-free");
+  EXPECT_EQ(found[0].object, kObject);
+  EXPECT_THAT(found[0].summary, HasSubstr("was freed again by toa_getname [toa]"));
+  EXPECT_THAT(found[0].evidence, Contains(HasSubstr("freed by lc_complete")));
+}
+
+TEST(Judgement, AStopInAFreeOfAnObjectInUseIsNone) {
+  for (const Finding& each : judge(stopped_in_a_free(true)).findings) {
+    EXPECT_NE(each.kind, "double-free");
+  }
+}
+
 TEST(Judgement, AnotherBugIsNone) {
   Findings facts;
   facts.reports = {report("kernel-bug", "kernel BUG in ext4_writepages")};
