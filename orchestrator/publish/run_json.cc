@@ -3,6 +3,7 @@
 
 #include <boost/json.hpp>
 
+#include "base/text.h"
 #include "publish/ladder.h"
 #include "store/record_json.h"
 
