@@ -72,12 +72,12 @@ TEST_P(BackendTest, BothWaysOfDumpingGiveAStandardCore) {
   const auto vm = start(config(TinyEnd::kSpin));
   ASSERT_TRUE(vm);
   wait_for(*vm, EventKind::kConsoleLine);
-  ASSERT_TRUE(vm->stop(soon()));
+  ASSERT_TRUE(vm->stop(eventually()));
   EXPECT_EQ(core(*vm, DumpFormat::kElf).substr(1, 3), "ELF");
   EXPECT_GE(size_, 64u << 20);
   EXPECT_EQ(core(*vm, DumpFormat::kKdumpZlib).substr(0, 8), "KDUMP   ");
   EXPECT_LT(size_, 16u << 20);
-  ASSERT_TRUE(vm->resume(soon()));
+  ASSERT_TRUE(vm->resume(eventually()));
 }
 
 // QEMU 7.2 crashes when asked too early.
@@ -95,7 +95,7 @@ TEST_P(BackendTest, FormatThatIsNotThereIsAnErrorWithAWayOut) {
   const auto vm = start(config(TinyEnd::kSpin));
   ASSERT_TRUE(vm);
   for (const DumpFormat format : {DumpFormat::kKdumpLzo, DumpFormat::kKdumpSnappy}) {
-    const auto status = vm->dump(folder_->path() / "vmcore", format, {}, soon());
+    const auto status = vm->dump(folder_->path() / "vmcore", format, {}, eventually());
     EXPECT_TRUE(status || status.error().hint.find("kdump-zlib") != std::string::npos);
     EXPECT_EQ(status.has_value(), fs::exists(folder_->path() / "vmcore"));
     fs::remove(folder_->path() / "vmcore");
@@ -121,7 +121,7 @@ TEST_P(BackendTest, GuestThatPrintsForEverNeitherBlocksNorFillsTheQueue) {
   const auto info = vm->wait_for_agent(Deadline::after(std::chrono::milliseconds(700)));
   ASSERT_TRUE(info) << info.error().message();
   EXPECT_FALSE(*info);
-  EXPECT_TRUE(vm->stop(soon()));
+  EXPECT_TRUE(vm->stop(eventually()));
   EXPECT_EQ(wait_for(*vm, EventKind::kConsoleLine).text, std::string(79, '.'));
 }
 

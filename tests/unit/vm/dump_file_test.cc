@@ -7,14 +7,13 @@
 
 #include <thread>
 
+#include "fakes/deadlines.h"
+
 namespace rig::vm::qemu {
 namespace {
 
+using fakes::soon;
 using testing::HasSubstr;
-
-Deadline soon() {
-  return Deadline::after(std::chrono::seconds(5));
-}
 
 std::string be64(std::uint64_t value) {
   std::string bytes;

@@ -3,22 +3,18 @@
 
 #include <gmock/gmock.h>
 
+#include "fakes/deadlines.h"
 #include "fakes/scripted_gdbstub.h"
 
 namespace rig::vm::qemu {
 namespace {
 
+using fakes::at_once;
 using fakes::register_dump;
 using fakes::ScriptedGdbstub;
+using fakes::soon;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-Deadline soon() {
-  return Deadline::after(std::chrono::seconds(5));
-}
-Deadline at_once() {
-  return Deadline::after(std::chrono::milliseconds(30));
-}
 
 class GdbClientTest : public testing::Test {
  protected:

@@ -112,7 +112,7 @@ class LiveGuestTest : public testing::Test {
     return fmt::format("{:016x}: {:#018x} {:#018x}\r\n", address, words[0], words[1]);
   }
   Result<std::unique_ptr<LiveGuest>> open(ScriptedQmp& server, std::stop_token stop = {}) {
-    return LiveGuest::create(server.client(), soon(), std::move(stop));
+    return LiveGuest::create(server.client(), eventually(), std::move(stop));
   }
   std::string read(LiveGuest& guest, std::uint64_t address, std::size_t size) {
     std::string text(size, '?');
@@ -302,22 +302,22 @@ class RealLiveGuestTest : public RealMachineTest {
     const auto* name = reinterpret_cast<const sockaddr*>(&address);
     EXPECT_EQ(::connect(fd.get(), name, sizeof address), 0);
     auto qmp = Qmp::create(loop_, std::move(fd), [](const QmpEvent&) {}).value();
-    EXPECT_TRUE(qmp->connect(soon()));
-    EXPECT_TRUE(qmp->execute(command, {}, soon()));
-    const auto reply = qmp->execute("query-status", {}, soon());
+    EXPECT_TRUE(qmp->connect(eventually()));
+    EXPECT_TRUE(qmp->execute(command, {}, eventually()));
+    const auto reply = qmp->execute("query-status", {}, eventually());
     return reply ? std::string(reply->at("status").as_string()) : reply.error().message();
   }
 
   static constexpr auto npos = std::string::npos;
   static constexpr std::string_view kText = "hello from a guest that is not ours\r\n";
-  Deadline started_ = soon();
+  Deadline started_ = eventually();
   Loop loop_ = Loop::create().value();
   std::unique_ptr<Child> qemu_;
 };
 
 TEST_F(RealLiveGuestTest, IsHeldReadDirectlyAndRunsOnAfterwards) {
   {
-    const auto guest = open_live(folder_->path() / "first", soon());
+    const auto guest = open_live(folder_->path() / "first", eventually());
     ASSERT_TRUE(guest) << guest.error().message();
     EXPECT_TRUE((*guest)->reads_process());
     EXPECT_EQ(status(), "paused");
@@ -335,7 +335,7 @@ TEST_F(RealLiveGuestTest, IsHeldReadDirectlyAndRunsOnAfterwards) {
 TEST_F(RealLiveGuestTest, WasPausedAndStaysPausedAndCanBeDumpedAgain) {
   EXPECT_EQ(status("stop"), "paused");
   for (int round = 0; round < 2; ++round) {
-    const auto guest = open_live(folder_->path() / "first", soon());
+    const auto guest = open_live(folder_->path() / "first", eventually());
     ASSERT_TRUE(guest) << guest.error().message();
     EXPECT_FALSE((*guest)->was_running());
   }
@@ -346,26 +346,26 @@ TEST_F(RealLiveGuestTest, RunsOnWhenItsReaderEndsWithoutAWord) {
   const pid_t reader = ::fork();
   ASSERT_GE(reader, 0);
   if (reader == 0) {
-    const auto guest = open_live(folder_->path() / "first", soon());
+    const auto guest = open_live(folder_->path() / "first", eventually());
     ::_exit(guest && (*guest)->was_running() && status() == "paused" ? 0 : 1);
   }
   int result = -1;
   ASSERT_EQ(::waitpid(reader, &result, 0), reader);
   EXPECT_EQ(result, 0);
-  const Deadline deadline = soon();
+  const Deadline deadline = eventually();
   std::string now;
   while ((now = status()) != "running" && !deadline.expired()) sched_yield();
   EXPECT_EQ(now, "running");
-  const auto again = open_live(folder_->path() / "first", soon());
+  const auto again = open_live(folder_->path() / "first", eventually());
   EXPECT_TRUE(again) << again.error().message();
 }
 
 TEST(OpenLive, WhereNothingListensIsTheUsersFault) {
-  const auto guest = open_live("/nonexistent/qmp.sock", soon());
+  const auto guest = open_live("/nonexistent/qmp.sock", eventually());
   ASSERT_FALSE(guest);
   EXPECT_EQ(guest.error().blame, Blame::kInput);
   EXPECT_THAT(guest.error().what, HasSubstr("/nonexistent/qmp.sock"));
-  EXPECT_EQ(open_live(std::string(200, 'x'), soon()).error().blame, Blame::kInput);
+  EXPECT_EQ(open_live(std::string(200, 'x'), eventually()).error().blame, Blame::kInput);
 }
 
 }  // namespace

@@ -5,21 +5,17 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
+#include "fakes/deadlines.h"
 #include "fakes/scripted_qmp.h"
 
 namespace rig::vm {
 namespace {
 
+using fakes::at_once;
 using fakes::ScriptedQmp;
+using fakes::soon;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-Deadline soon() {
-  return Deadline::after(std::chrono::seconds(5));
-}
-Deadline at_once() {
-  return Deadline::after(std::chrono::milliseconds(30));
-}
 
 class QmpTest : public testing::Test {
  protected:

@@ -9,7 +9,7 @@
 
 namespace rig::vm {
 
-inline Deadline soon() {
+inline Deadline eventually() {
   return Deadline::after(std::chrono::seconds(20));
 }
 
@@ -35,7 +35,7 @@ class RealMachineTest : public testing::Test {
   }
   Event wait_for(Vm& vm, EventKind kind) {
     for (;;) {
-      auto event = vm.next_event(soon());
+      auto event = vm.next_event(eventually());
       if (!event || !*event) {
         ADD_FAILURE() << (event ? "deadline" : event.error().message());
         return {};
@@ -46,7 +46,7 @@ class RealMachineTest : public testing::Test {
   // 4096 bytes of the core written in this format.
   std::string core(Vm& vm, DumpFormat format) {
     const fs::path path = folder_->path() / "vmcore";
-    const Status status = vm.dump(path, format, {}, soon());
+    const Status status = vm.dump(path, format, {}, eventually());
     EXPECT_TRUE(status) << status.error().message();
     const auto file = MappedFile::open(path);
     if (!file) return {};

@@ -36,10 +36,10 @@ TEST_F(RealQemuTest, KilledQemuIsAnEventThatTellsHow) {
   ASSERT_EQ(children().size(), 1u);
   ::kill(children()[0], SIGKILL);
   EXPECT_THAT(wait_for(*vm, EventKind::kBackendExited).text, HasSubstr("killed by signal 9"));
-  const auto after = vm->next_event(soon());
+  const auto after = vm->next_event(eventually());
   ASSERT_FALSE(after);
   EXPECT_EQ(after.error().blame, Blame::kRig);
-  EXPECT_FALSE(vm->dump(folder_->path() / "vmcore", DumpFormat::kElf, {}, soon()));
+  EXPECT_FALSE(vm->dump(folder_->path() / "vmcore", DumpFormat::kElf, {}, eventually()));
   EXPECT_FALSE(fs::exists(folder_->path() / "vmcore"));
 }
 
@@ -48,7 +48,7 @@ TEST_F(RealQemuTest, CallInProgressFailsWhenQemuIsKilled) {
   ASSERT_TRUE(vm);
   wait_for(*vm, EventKind::kConsoleLine);
   ::kill(children().at(0), SIGKILL);
-  const auto info = vm->wait_for_agent(soon());
+  const auto info = vm->wait_for_agent(eventually());
   ASSERT_FALSE(info);
   EXPECT_EQ(info.error().blame, Blame::kRig);
   EXPECT_THAT(info.error().what, HasSubstr("killed by signal 9"));
@@ -67,15 +67,15 @@ TEST_P(RealBreakpointTest, GuestStopsThereAndGoesOnWithoutIt) {
   wait_for(*vm, EventKind::kConsoleLine);
   // Where the tiny kernel begins its line anew.
   const VirtAddr address{arch_ == Arch::kX86_64 ? 0x100200u : 0x40080000u};
-  ASSERT_TRUE(vm->set_breakpoints(std::array{address}, soon()));
+  ASSERT_TRUE(vm->set_breakpoints(std::array{address}, eventually()));
   const Event hit = wait_for(*vm, EventKind::kBreakpoint);
   EXPECT_EQ(hit.address, address);
   EXPECT_EQ(hit.cpu, 0u);
   EXPECT_FALSE(core(*vm, DumpFormat::kElf).empty());
-  ASSERT_TRUE(vm->remove_breakpoint(address, soon()));
+  ASSERT_TRUE(vm->remove_breakpoint(address, eventually()));
   while (*vm->next_event(Deadline::after(std::chrono::milliseconds(50)))) {
   }
-  ASSERT_TRUE(vm->resume(soon()));
+  ASSERT_TRUE(vm->resume(eventually()));
   wait_for(*vm, EventKind::kConsoleLine);
 }
 
@@ -119,7 +119,7 @@ TEST_F(RealQemuTest, CancelEndsAWaitAtOnceAndTheMachineWithIt) {
   wait_for(*vm, EventKind::kConsoleLine);
   const Stopwatch watch;
   std::thread user([this] { stop_.request_stop(); });
-  const auto info = vm->wait_for_agent(soon());
+  const auto info = vm->wait_for_agent(eventually());
   user.join();
   ASSERT_FALSE(info);
   EXPECT_EQ(info.error().blame, Blame::kCancelled);
@@ -145,7 +145,7 @@ TEST_F(RealQemuTest, QemuDiesWithUsWhenWeAreKilled) {
   ASSERT_EQ(::read(ends[0], &qemu, sizeof qemu), ssize_t(sizeof qemu));
   ::waitpid(pid, nullptr, 0);
   ASSERT_GT(qemu, 0);
-  const Deadline deadline = soon();
+  const Deadline deadline = eventually();
   // Gone, or a zombie of whoever adopted it.
   const auto state = [&] {
     const auto stat = read_file(fmt::format("/proc/{}/stat", qemu));
