@@ -22,10 +22,6 @@ using fakes::SyntheticCore;
 using testing::AnyOf;
 using testing::HasSubstr;
 
-std::string text(const json::value& value) {
-  return std::string(value.as_string());
-}
-
 // What an analysis says of the guest, without what it says of the file.
 std::string of_the_guest(json::value findings) {
   auto& object = findings.as_object();
@@ -42,7 +38,7 @@ class CoreForms : public testing::TestWithParam<const char*> {
                                         "--detector", "none", "--variant", "faulty", "--repeat",
                                         "1", "--format", "elf", "--keep-core", "--json"});
     ASSERT_EQ(ended.exit_code, 0) << ended.err;
-    path_ = text(attempt_of(ended.json(), "faulty").at("core"));
+    path_ = text_of(attempt_of(ended.json(), "faulty").at("core"));
     findings_ = analyze({path_.string()});
     auto opened = Core::open(path_);
     ASSERT_TRUE(opened) << opened.error().message();

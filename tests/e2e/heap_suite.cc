@@ -21,10 +21,6 @@ namespace {
 namespace json = boost::json;
 using testing::Contains;
 
-std::string text(const json::value& value) {
-  return value.is_string() ? std::string(value.as_string()) : std::string();
-}
-
 // What has to be found of a fault. Empty: nothing, for it leaves no trace in such a guest. KASAN
 // refuses to free twice, and what is free waits on no freelist until the cache is shrunk.
 struct Expected {
@@ -84,12 +80,12 @@ class DamagedGuest {
                                         system.variant, "--keep-core", "--json"});
     EXPECT_THAT(ended.exit_code, testing::AnyOf(0, 1)) << ended.err;
     attempt_ = attempt_of(ended.json(), system.variant);
-    planted_ = read_planted(text(ask({"log"})));
+    planted_ = read_planted(text_of(ask({"log"})));
     EXPECT_FALSE(planted_.empty()) << "the module printed nothing: " << json::serialize(attempt_);
   }
 
   json::value ask(std::vector<std::string> question) {
-    question.insert(question.begin(), {"inspect", "--json", text(attempt_.at("core"))});
+    question.insert(question.begin(), {"inspect", "--json", text_of(attempt_.at("core"))});
     const auto ended = bench_.crashrig(std::move(question));
     EXPECT_EQ(ended.exit_code, 0) << ended.err;
     return ended.exit_code == 0 ? ended.json().at("answer") : json::value();
@@ -107,7 +103,7 @@ class DamagedGuest {
 
 // The name of a place's function, without what the compiler made of it: ".constprop.0".
 std::string function_at(const json::value& location) {
-  const std::string name = text(location.at("function"));
+  const std::string name = text_of(location.at("function"));
   return name.substr(0, name.find('.'));
 }
 
@@ -140,10 +136,10 @@ std::string healthy_byte(const std::string& kind, const PlantedFault& planted, s
 }
 
 void expect_bytes(const json::value& found, const PlantedFault& planted, std::int64_t object_size) {
-  const std::string kind = text(found.at("kind"));
+  const std::string kind = text_of(found.at("kind"));
   EXPECT_EQ(found.at("offset").to_number<std::int64_t>(), planted.offset);
-  EXPECT_EQ(text(found.at("found")), planted.bytes);
-  const auto expected = bytes_of(text(found.at("expected")));
+  EXPECT_EQ(text_of(found.at("found")), planted.bytes);
+  const auto expected = bytes_of(text_of(found.at("expected")));
   EXPECT_EQ(expected.size(), bytes_of(planted.bytes).size());
   for (std::size_t i = 0; i < expected.size(); ++i) {
     const auto offset = planted.offset + static_cast<std::int64_t>(i);
@@ -153,15 +149,15 @@ void expect_bytes(const json::value& found, const PlantedFault& planted, std::in
 
 void expect_corruption(const json::value& found, const PlantedFault& planted,
                        const HeapSystem& system) {
-  const std::string kind = text(found.at("kind"));
-  EXPECT_EQ(text(found.at("slab")), planted.slab);
+  const std::string kind = text_of(found.at("kind"));
+  EXPECT_EQ(text_of(found.at("slab")), planted.slab);
   if (kind == "slab-lost") return;
-  EXPECT_EQ(text(found.at("object")), planted.fault == "slab-padding" ? "" : planted.object);
+  EXPECT_EQ(text_of(found.at("object")), planted.fault == "slab-padding" ? "" : planted.object);
   if (kind.starts_with("free-pointer-")) {
     EXPECT_EQ(found.at("offset").to_number<std::int64_t>(), planted.offset);
-    EXPECT_EQ(text(found.at("found")), planted.bytes);
+    EXPECT_EQ(text_of(found.at("found")), planted.bytes);
     if (kind != "free-pointer-invalid") {
-      EXPECT_EQ(text(found.at("pointer")), planted.pointer);
+      EXPECT_EQ(text_of(found.at("pointer")), planted.pointer);
     }
   }
   if (kind.ends_with("-overwritten")) {
@@ -189,7 +185,7 @@ void expect_exactly(const json::array& corruptions, const std::vector<PlantedFau
     const std::string kind = kind_of(*row, system);
     if (kind.empty()) continue;
     const auto of_it = std::ranges::find_if(corruptions, [&](const json::value& each) {
-      return text(each.at("cache")) == fault.cache && text(each.at("kind")) == kind;
+      return text_of(each.at("cache")) == fault.cache && text_of(each.at("kind")) == kind;
     });
     if (of_it == corruptions.end()) {
       ADD_FAILURE() << "not found: " << kind << " in " << fault.cache << ", object "
@@ -211,7 +207,7 @@ void expect_counts(const json::array& caches, const std::vector<PlantedFault>& p
     if (row == nullptr || !row->counts) continue;
     if (has_kasan(system) && !fault.free.empty()) continue;  // what is free may look as if in use
     const auto cache = std::ranges::find_if(
-        caches, [&](const json::value& each) { return text(each.at("name")) == fault.cache; });
+        caches, [&](const json::value& each) { return text_of(each.at("name")) == fault.cache; });
     if (cache == caches.end()) {
       ADD_FAILURE() << "there is no cache " << fault.cache;
       continue;

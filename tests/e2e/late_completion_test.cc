@@ -14,19 +14,15 @@ namespace {
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-std::string text(const boost::json::value& value) {
-  return std::string(value.as_string());
-}
-
 // The crash of the report, established from memory: where it was, and what lies where.
 void expect_proof(const boost::json::value& findings) {
-  EXPECT_EQ(text(findings.at("exception").at("at").at("function")), "skb_release_data");
-  EXPECT_EQ(text(findings.at("exception").at("address")), "0x106");
+  EXPECT_EQ(text_of(findings.at("exception").at("at").at("function")), "skb_release_data");
+  EXPECT_EQ(text_of(findings.at("exception").at("address")), "0x106");
   bool found = false;
   for (const auto& pointer : findings.at("pointers").as_array()) {
     const auto* object = pointer.at("object").if_object();
-    if (object == nullptr || text(object->at("cache")) != "kmalloc-1k") continue;
-    found = found || text(object->at("content")).substr(0x2c8 * 2, 8) == "06010000";
+    if (object == nullptr || text_of(object->at("cache")) != "kmalloc-1k") continue;
+    found = found || text_of(object->at("content")).substr(0x2c8 * 2, 8) == "06010000";
   }
   EXPECT_TRUE(found) << "no kmalloc-1k object holds 0x106 at 0x2c8";
 }
@@ -44,14 +40,14 @@ TEST_P(OnEveryArch, FaultyIsProvenFromTheCoreAndFixedSurvives) {
   EXPECT_TRUE(document.at("ok").as_bool());
 
   const auto& faulty = attempt_of(document, "faulty");
-  EXPECT_EQ(text(faulty.at("outcome")), "expected-crash");
-  EXPECT_EQ(text(faulty.at("report").at("kind")), "null-deref");
-  EXPECT_EQ(text(faulty.at("report").at("function")), "skb_release_data");
-  EXPECT_EQ(text(cell_of(document, "faulty").at("verdict")), "pass");
-  EXPECT_EQ(text(attempt_of(document, "fixed").at("outcome")), "survived");
+  EXPECT_EQ(text_of(faulty.at("outcome")), "expected-crash");
+  EXPECT_EQ(text_of(faulty.at("report").at("kind")), "null-deref");
+  EXPECT_EQ(text_of(faulty.at("report").at("function")), "skb_release_data");
+  EXPECT_EQ(text_of(cell_of(document, "faulty").at("verdict")), "pass");
+  EXPECT_EQ(text_of(attempt_of(document, "fixed").at("outcome")), "survived");
 
   // What landed on disk is a standard kdump file, not a flattened one.
-  const fs::path core = text(faulty.at("core"));
+  const fs::path core = text_of(faulty.at("core"));
   const auto mapped = MappedFile::open(core);
   ASSERT_TRUE(mapped) << mapped.error().what;
   EXPECT_EQ(as_text(mapped->bytes().first(8)), "KDUMP   ");
@@ -81,16 +77,16 @@ TEST(LateCompletion, ElfCoreOfARelocatedKernelGivesTheSameProof) {
   ASSERT_EQ(ended.exit_code, 0) << ended.out << ended.err;
   const auto document = ended.json();
   const auto& faulty = attempt_of(document, "faulty");
-  const auto core = MappedFile::open(text(faulty.at("core")));
+  const auto core = MappedFile::open(text_of(faulty.at("core")));
   ASSERT_TRUE(core);
   EXPECT_EQ(as_text(core->bytes().first(4)),
             "\x7f"
             "ELF");
-  const auto findings = read_file(text(faulty.at("findings")));
+  const auto findings = read_file(text_of(faulty.at("findings")));
   ASSERT_TRUE(findings);
   const auto parsed = boost::json::parse(*findings);
   expect_proof(parsed);
-  const auto offset = parse_u64(text(parsed.at("core").at("kaslr_offset")));
+  const auto offset = parse_u64(text_of(parsed.at("core").at("kaslr_offset")));
   ASSERT_TRUE(offset);
   EXPECT_NE(*offset, 0u);
 }
@@ -117,9 +113,9 @@ TEST(LateCompletion, AttemptsAtOnceAreAllJudgedAndExpectedCoresAreNotKept) {
   const auto& attempts = cell_of(document, "faulty").at("attempts").as_array();
   ASSERT_EQ(attempts.size(), 4u);
   for (const auto& attempt : attempts) {
-    EXPECT_EQ(text(attempt.at("outcome")), "expected-crash");
+    EXPECT_EQ(text_of(attempt.at("outcome")), "expected-crash");
     EXPECT_TRUE(attempt.at("core").is_null());
-    EXPECT_TRUE(fs::exists(text(attempt.at("findings"))));
+    EXPECT_TRUE(fs::exists(text_of(attempt.at("findings"))));
   }
   for (const auto& entry : fs::recursive_directory_iterator(bench.results())) {
     EXPECT_NE(entry.path().filename(), "vmcore");

@@ -134,4 +134,8 @@ const boost::json::object& attempt_of(const boost::json::value& document,
   return cell_of(document, variant).at("attempts").at(0).as_object();
 }
 
+std::string text_of(const boost::json::value& value) {
+  return value.is_string() ? std::string(value.as_string()) : std::string();
+}
+
 }  // namespace rig::e2e

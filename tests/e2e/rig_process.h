@@ -55,4 +55,10 @@ class Bench {
 const boost::json::object& attempt_of(const boost::json::value& document, std::string_view variant);
 const boost::json::object& cell_of(const boost::json::value& document, std::string_view variant);
 
+// Of a string; empty of anything else.
+std::string text_of(const boost::json::value& value);
+
+// kernels/ describes it.
+inline constexpr const char* kKasanKernel = "debian-6.1-kasan";
+
 }  // namespace rig::e2e

@@ -3,11 +3,11 @@
 // KASAN.
 #include "e2e/clean_suite.h"
 #include "e2e/heap_suite.h"
+#include "e2e/rig_process.h"
 
 namespace rig::e2e {
 namespace {
 
-constexpr const char* kKasan = "debian-6.1-kasan";
 constexpr const char* kDebug = "slub_debug=FZPU";
 
 }  // namespace
@@ -20,7 +20,8 @@ INSTANTIATE_TEST_SUITE_P(Long, Clean,
                          clean_system_name);
 
 INSTANTIATE_TEST_SUITE_P(Kasan, Heap,
-                         testing::Values(HeapSystem{"x86_64", kKasan}, HeapSystem{"arm64", kKasan}),
+                         testing::Values(HeapSystem{"x86_64", kKasanKernel},
+                                         HeapSystem{"arm64", kKasanKernel}),
                          heap_system_name);
 
 }  // namespace rig::e2e

@@ -1,20 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // The truth of our own kernels with KASAN: larger stacks, shadow memory, another compiler's choice
 // of what to inline.
+#include "e2e/rig_process.h"
 #include "e2e/truth_suite.h"
 
 namespace rig::e2e {
-namespace {
-
-constexpr const char* kKasan = "debian-6.1-kasan";
-
-}  // namespace
+namespace {}  // namespace
 
 INSTANTIATE_TEST_SUITE_P(Kasan, Truth,
-                         testing::Values(System{"x86_64", kKasan, true},
-                                         System{"arm64", kKasan, true}),
+                         testing::Values(System{"x86_64", kKasanKernel, true},
+                                         System{"arm64", kKasanKernel, true}),
                          system_name);
-INSTANTIATE_TEST_SUITE_P(Kasan, TruthEnd, testing::ValuesIn(ends_on(kKasan)), end_name);
+INSTANTIATE_TEST_SUITE_P(Kasan, TruthEnd, testing::ValuesIn(ends_on(kKasanKernel)), end_name);
 
 // Another build of Debian's: nothing may hang on the newest one.
 INSTANTIATE_TEST_SUITE_P(Oldest, Truth,

@@ -21,10 +21,6 @@ constexpr std::uint64_t kWritten = 0x6b6b6b6b00000106;  // four bytes of it by t
 constexpr std::uint64_t kOwnerOffset = 0x2c8;
 constexpr std::uint64_t kPoison = 0x6b6b6b6b6b6b6b6b;
 
-std::string text(const boost::json::value& value) {
-  return std::string(value.as_string());
-}
-
 // The beginnings of the ranges in the lines that contain `what`, e.g.
 // "0xffff888007c9b6c8-0xffff888007c9b6cb @offset=14024. First byte 0x6 instead of 0x6b".
 std::vector<std::string> ranges_of(const std::string& console, std::string_view what) {
@@ -41,13 +37,13 @@ std::vector<std::string> ranges_of(const std::string& console, std::string_view 
 // Does one of the corruptions begin at this address?
 bool is_damaged_at(const boost::json::array& corruptions, const std::string& address) {
   return std::ranges::any_of(corruptions, [&](const boost::json::value& each) {
-    const auto object = parse_u64(text(each.at("object")));
+    const auto object = parse_u64(text_of(each.at("object")));
     return object && *object + each.at("offset").to_number<std::uint64_t>() == parse_u64(address);
   });
 }
 
 std::string console(const boost::json::object& attempt) {
-  return read_file(text(attempt.at("console"))).value_or("");
+  return read_file(text_of(attempt.at("console"))).value_or("");
 }
 
 class StopAt : public testing::TestWithParam<std::string> {
@@ -65,16 +61,16 @@ class StopAt : public testing::TestWithParam<std::string> {
     std::vector<std::uint64_t> all;
     for (const std::string& address : ranges_of(console(attempt), what)) {
       const auto read =
-          bench_.crashrig({"inspect", "--json", text(attempt.at("core")), "rd", address, "1"});
+          bench_.crashrig({"inspect", "--json", text_of(attempt.at("core")), "rd", address, "1"});
       EXPECT_EQ(read.exit_code, 0) << read.err;
-      all.push_back(parse_u64(text(read.json().at("answer").at("words").at(0))).value_or(0));
+      all.push_back(parse_u64(text_of(read.json().at("answer").at("words").at(0))).value_or(0));
     }
     return all;
   }
 
   // What the audit of the attempt's core finds.
   boost::json::array corruptions(const boost::json::object& attempt) {
-    const auto ended = bench_.crashrig({"inspect", "--json", text(attempt.at("core")), "audit"});
+    const auto ended = bench_.crashrig({"inspect", "--json", text_of(attempt.at("core")), "audit"});
     EXPECT_EQ(ended.exit_code, 0) << ended.err;
     if (ended.exit_code != 0) return {};
     return ended.json().at("answer").at("corruptions").as_array();
@@ -88,9 +84,9 @@ INSTANTIATE_TEST_SUITE_P(OnEveryArch, StopAt, testing::Values("x86_64", "arm64")
 
 TEST_P(StopAt, CoreHoldsTheBytesThatSlubComplainsAbout) {
   const auto attempt = run(bench_.scenario({}));
-  ASSERT_EQ(text(attempt.at("outcome")), "expected-crash") << output_;
-  EXPECT_EQ(text(attempt.at("stopped").at("function")), "slab_bug");
-  EXPECT_EQ(text(attempt.at("report").at("kind")), "slub-poison-overwritten");
+  ASSERT_EQ(text_of(attempt.at("outcome")), "expected-crash") << output_;
+  EXPECT_EQ(text_of(attempt.at("stopped").at("function")), "slab_bug");
+  EXPECT_EQ(text_of(attempt.at("report").at("kind")), "slub-poison-overwritten");
   const auto complained = words(attempt, "First byte");
   ASSERT_FALSE(complained.empty());
   EXPECT_EQ(complained[0], kWritten);
@@ -99,16 +95,16 @@ TEST_P(StopAt, CoreHoldsTheBytesThatSlubComplainsAbout) {
   EXPECT_TRUE(is_damaged_at(found, ranges_of(console(attempt), "First byte").at(0)));
   for (const auto& each : found) {  // the driver may have done it to several
     SCOPED_TRACE(boost::json::serialize(each));
-    EXPECT_EQ(text(each.at("kind")), "poison-overwritten");
-    EXPECT_EQ(text(each.at("cache")), "kmalloc-1k");
+    EXPECT_EQ(text_of(each.at("kind")), "poison-overwritten");
+    EXPECT_EQ(text_of(each.at("cache")), "kmalloc-1k");
     EXPECT_EQ(each.at("offset").to_number<std::uint64_t>(), kOwnerOffset);
-    EXPECT_EQ(text(each.at("found")), "06 01 00 00");
-    EXPECT_EQ(text(each.at("expected")), "6b 6b 6b 6b");
-    EXPECT_THAT(text(each.at("alloc").at("caller").at("function")), StartsWith("lc_"));
-    EXPECT_THAT(text(each.at("free").at("caller").at("function")), StartsWith("lc_"));
+    EXPECT_EQ(text_of(each.at("found")), "06 01 00 00");
+    EXPECT_EQ(text_of(each.at("expected")), "6b 6b 6b 6b");
+    EXPECT_THAT(text_of(each.at("alloc").at("caller").at("function")), StartsWith("lc_"));
+    EXPECT_THAT(text_of(each.at("free").at("caller").at("function")), StartsWith("lc_"));
   }
 
-  const auto told = bench_.crashrig({"analyze", text(attempt.at("core"))});
+  const auto told = bench_.crashrig({"analyze", text_of(attempt.at("core"))});
   EXPECT_THAT(told.out, HasSubstr("stopped before the report"));
   EXPECT_THAT(told.out, HasSubstr("slab_bug"));
   EXPECT_THAT(bench_.leftover_processes(), IsEmpty());
@@ -118,7 +114,7 @@ TEST_P(StopAt, CoreHoldsTheBytesThatSlubComplainsAbout) {
 TEST_P(StopAt, WithoutItTheCoreHoldsWhatSlubMadeOfThem) {
   const auto attempt = run(bench_.scenario({{", stop_at: slab_bug", ""}}));
   EXPECT_TRUE(attempt.at("stopped").is_null());
-  EXPECT_EQ(text(attempt.at("report").at("kind")), "slub-poison-overwritten") << output_;
+  EXPECT_EQ(text_of(attempt.at("report").at("kind")), "slub-poison-overwritten") << output_;
   // The driver may have hit some of them once more since.
   EXPECT_THAT(words(attempt, "Restoring Poison"), testing::Contains(kPoison));
   const auto found = corruptions(attempt);

@@ -13,7 +13,7 @@ using std::chrono::seconds;
 constexpr std::uint64_t kMemory = 256u << 20;  // small cores
 constexpr auto kPatience = seconds(120);
 constexpr const char* kBackend = "qemu";
-constexpr const char* kProgram = "/tmp/alloc_storm";
+constexpr const char* kStorm = "/tmp/alloc_storm";
 
 Result<vm::VmConfig> make_config(Arch arch, const std::string& cmdline, const Layout& layout) {
   RIG_ASSIGN(const auto spec, scenario::load_kernel_spec("debian-6.1", layout.root / "kernels"));
@@ -43,8 +43,8 @@ Result<StormGuest> StormGuest::start(Arch arch, const std::string& cmdline,
   const Deadline deadline = Deadline::after(kPatience);
   RIG_ASSIGN(const auto info, machine->wait_for_agent(deadline));
   if (!info) return fail(Blame::kRig, "the guest did not boot");
-  RIG_TRY(machine->put_file(program, kProgram, 0755, deadline));
-  RIG_TRY(machine->start_program({kProgram, "--seconds", "36000", "--seed", "5"}, deadline));
+  RIG_TRY(machine->put_file(program, kStorm, 0755, deadline));
+  RIG_TRY(machine->start_program({kStorm, "--seconds", "36000", "--seed", "5"}, deadline));
   StormGuest guest(std::move(machine));
   RIG_TRY(guest.run_for(seconds(2)));  // until all of its caches are there
   return guest;

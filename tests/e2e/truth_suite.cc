@@ -22,11 +22,9 @@ namespace json = boost::json;
 using testing::Contains;
 using testing::HasSubstr;
 
-std::string text(const json::value& value) {
-  return std::string(value.as_string());
-}
 std::uint64_t number(const json::value& value) {
-  return value.is_string() ? parse_u64(text(value)).value_or(0) : value.to_number<std::uint64_t>();
+  return value.is_string() ? parse_u64(text_of(value)).value_or(0)
+                           : value.to_number<std::uint64_t>();
 }
 
 // One guest that ended as `variant` says, its core, and what it had recorded.
@@ -42,8 +40,8 @@ class Guest {
     // Whether it is the crash that the scenario expects is not what is tested here.
     EXPECT_THAT(ended.exit_code, testing::AnyOf(0, 1)) << ended.err;
     const auto document = ended.json();
-    core_ = text(attempt_of(document, variant).at("core"));
-    record_ = read_truth(text(ask({"log"})[0]));
+    core_ = text_of(attempt_of(document, variant).at("core"));
+    record_ = read_truth(text_of(ask({"log"})[0]));
     EXPECT_FALSE(record_.tasks.empty()) << "the guest recorded nothing";
     findings_ = bench_.crashrig({"analyze", "--json", core_}).json();
   }
@@ -83,7 +81,7 @@ std::vector<std::string> sure_frames(const json::value& frames) {
   std::vector<std::string> found;
   for (const auto& frame : frames.as_array()) {
     if (!frame.at("reliable").as_bool()) continue;
-    found.push_back(fmt::format("{}+{:#x}", text(frame.at("function")),
+    found.push_back(fmt::format("{}+{:#x}", text_of(frame.at("function")),
                                 frame.at("offset").to_number<std::uint64_t>()));
   }
   return found;
@@ -96,7 +94,7 @@ std::string plain(std::string function) {
 
 std::vector<std::string> functions(const json::value& frames) {
   std::vector<std::string> found;
-  for (const auto& frame : frames.as_array()) found.push_back(plain(text(frame.at("function"))));
+  for (const auto& frame : frames.as_array()) found.push_back(plain(text_of(frame.at("function"))));
   return found;
 }
 
@@ -134,7 +132,7 @@ void expect_tasks(Guest& guest, const std::map<std::uint64_t, json::object>& tas
     const json::object& task = found->second;
     ++compared;
     // A kworker's name in /proc has what it works on behind its own.
-    EXPECT_TRUE(recorded.comm.starts_with(text(task.at("comm")))) << text(task.at("comm"));
+    EXPECT_TRUE(recorded.comm.starts_with(text_of(task.at("comm")))) << text_of(task.at("comm"));
     EXPECT_EQ(number(task.at("parent")), recorded.parent);
     if (recorded.vsize != 0) {
       EXPECT_EQ(number(task.at("vsize")), recorded.vsize);
@@ -151,7 +149,7 @@ void expect_traces(Guest& guest, const std::map<std::uint64_t, json::object>& ta
   for (const auto& [tid, recorded] : guest.record().tasks) {
     const auto found = tasks.find(tid);
     if (found == tasks.end() || recorded.state == 'R' || recorded.state == 'Z') continue;
-    questions.push_back("struct task_struct.nvcsw,nivcsw " + text(found->second.at("task")));
+    questions.push_back("struct task_struct.nvcsw,nivcsw " + text_of(found->second.at("task")));
     asked.push_back(tid);
   }
   const auto answers = guest.ask(questions);
@@ -175,7 +173,7 @@ void expect_traces(Guest& guest, const std::map<std::uint64_t, json::object>& ta
     SCOPED_TRACE(fmt::format("task {} ({})", tid, recorded.comm));
     ASSERT_TRUE(traces.contains(tid));
     EXPECT_EQ(sure_frames(traces[tid].at("frames")), trace->second);
-    EXPECT_TRUE(traces[tid].at("complete").as_bool()) << text(traces[tid].at("end"));
+    EXPECT_TRUE(traces[tid].at("complete").as_bool()) << text_of(traces[tid].at("end"));
     ++compared;
   }
   EXPECT_GT(compared, 25u) << "too few tasks slept on to compare";
@@ -185,7 +183,7 @@ void expect_traces(Guest& guest, const std::map<std::uint64_t, json::object>& ta
 void expect_modules(Guest& guest, const json::value& answer) {
   std::map<std::string, json::object> modules;
   for (const auto& module : answer.as_array()) {
-    modules[text(module.at("name"))] = module.as_object();
+    modules[text_of(module.at("name"))] = module.as_object();
   }
   const auto& lines = guest.record().files.at("/proc/modules");
   EXPECT_EQ(modules.size(), lines.size());
@@ -196,9 +194,9 @@ void expect_modules(Guest& guest, const json::value& answer) {
     ASSERT_TRUE(modules.contains(words[0]));
     const json::object& module = modules[words[0]];
     EXPECT_EQ(number(module.at("size")), parse_u64(words[1]));
-    EXPECT_EQ(text(module.at("state")), words[4]);
+    EXPECT_EQ(text_of(module.at("state")), words[4]);
     if (words.size() > 6) {
-      EXPECT_EQ("(" + text(module.at("taint")) + ")", words[6]);
+      EXPECT_EQ("(" + text_of(module.at("taint")) + ")", words[6]);
     }
     bool begins = false;
     for (const auto& range : module.at("ranges").as_array()) {
@@ -206,7 +204,7 @@ void expect_modules(Guest& guest, const json::value& answer) {
     }
     EXPECT_TRUE(begins) << "no range of it begins there";
     for (const auto& user : module.at("used_by").as_array()) {
-      EXPECT_THAT(words[3], HasSubstr(text(user)));
+      EXPECT_THAT(words[3], HasSubstr(text_of(user)));
     }
   }
 }
@@ -215,8 +213,8 @@ void expect_modules(Guest& guest, const json::value& answer) {
 void expect_mounts(Guest& guest, const json::value& answer) {
   std::multiset<std::string> found, recorded;
   for (const auto& mount : answer.as_array()) {
-    found.insert(fmt::format("{} {} {}", text(mount.at("device")), text(mount.at("directory")),
-                             text(mount.at("type"))));
+    found.insert(fmt::format("{} {} {}", text_of(mount.at("device")),
+                             text_of(mount.at("directory")), text_of(mount.at("type"))));
   }
   for (const std::string& line : guest.record().files.at("/proc/mounts")) {
     const auto words = split(line, ' ');
@@ -255,7 +253,8 @@ void expect_counters(const json::value& answer, std::uint64_t first) {
   for (const auto& cpu : cpus) {
     const auto* decoded = cpu.as_object().if_contains("number");
     // Of a variable whose type is not known: its word in hex.
-    const auto value = decoded ? number(*decoded) : parse_u64("0x" + text(cpu.at("value"))).value();
+    const auto value =
+        decoded ? number(*decoded) : parse_u64("0x" + text_of(cpu.at("value"))).value();
     EXPECT_EQ(value, first + number(cpu.at("cpu")));
   }
 }
@@ -288,13 +287,13 @@ void expect_known_facts(Guest& guest, bool all_variables) {
 void expect_system(Guest& guest) {
   const auto& system = guest.findings().at("system");
   const auto& record = guest.record();
-  EXPECT_EQ(text(system.at("cmdline")), record.files.at("/proc/cmdline").at(0));
+  EXPECT_EQ(text_of(system.at("cmdline")), record.files.at("/proc/cmdline").at(0));
   const double up = std::stod(record.files.at("/proc/uptime").at(0));
   EXPECT_NEAR(system.at("uptime").to_number<double>(), up, 2);
   // panic() takes the other one offline, and a guest without hotplug has no more.
   EXPECT_EQ(guest.findings().at("cpus").as_array().size(), 2u);
   std::string letters;
-  for (const auto& flag : system.at("taint").as_array()) letters += text(flag.at("letter"));
+  for (const auto& flag : system.at("taint").as_array()) letters += text_of(flag.at("letter"));
   EXPECT_THAT(letters, HasSubstr("O"));
 }
 
@@ -312,7 +311,7 @@ TEST_P(Truth, TheCoreSaysWhatTheKernelSaid) {
   expect_memory(guest, answers[3], system.names_all_variables);
   expect_known_facts(guest, system.names_all_variables);
   expect_system(guest);
-  EXPECT_EQ(text(guest.findings().at("panic").at("message")), "truth: as asked");
+  EXPECT_EQ(text_of(guest.findings().at("panic").at("message")), "truth: as asked");
   EXPECT_TRUE(in_order(functions(guest.findings().at("backtrace")),
                        {"panic", "truth_end_panic", "truth_crash", "vfs_write", "ksys_write"}));
   EXPECT_TRUE(guest.findings().at("backtrace_complete").as_bool());
@@ -383,21 +382,21 @@ TEST_P(TruthEnd, IsSeenFromTheStacks) {
   Guest guest(end.system, end.variant);
   const auto& findings = guest.findings();
   EXPECT_TRUE(in_order(functions(findings.at("backtrace")), end.trace));
-  EXPECT_TRUE(findings.at("backtrace_complete").as_bool()) << text(findings.at("backtrace_end"));
+  EXPECT_TRUE(findings.at("backtrace_complete").as_bool()) << text_of(findings.at("backtrace_end"));
   for (const auto& frame : findings.at("backtrace").as_array()) {
-    EXPECT_TRUE(frame.at("reliable").as_bool()) << text(frame.at("function"));
+    EXPECT_TRUE(frame.at("reliable").as_bool()) << text_of(frame.at("function"));
   }
   if (!end.interrupted.empty()) {
     std::vector<std::string> interrupted;
     for (const auto& frame : findings.at("backtrace").as_array()) {
-      if (!text(frame.at("exception")).empty())
-        interrupted.push_back(plain(text(frame.at("function"))));
+      if (!text_of(frame.at("exception")).empty())
+        interrupted.push_back(plain(text_of(frame.at("function"))));
     }
     EXPECT_THAT(interrupted, Contains(end.interrupted));
   }
   for (const auto& cpu : findings.at("cpus").as_array()) {
     if (cpu.at("panicking").as_bool()) {
-      EXPECT_EQ(text(cpu.at("context").at("words")), end.context);
+      EXPECT_EQ(text_of(cpu.at("context").at("words")), end.context);
     }
   }
 }

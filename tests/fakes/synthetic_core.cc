@@ -114,6 +114,19 @@ std::string_view to_string(CoreFormat format) {
   return kNames[static_cast<std::size_t>(format)];
 }
 
+std::vector<CoreForm> all_core_forms() {
+  std::vector<CoreForm> forms;
+  for (const CoreFormat format : kAllCoreFormats) {
+    forms.push_back({format, false});
+    forms.push_back({format, true});
+  }
+  return forms;
+}
+
+std::string to_string(const CoreForm& form) {
+  return std::string(to_string(form.format)) + (form.flattened ? "Flattened" : "");
+}
+
 SyntheticCore& SyntheticCore::arch(Arch arch) {
   arch_ = arch;
   return *this;

@@ -30,6 +30,14 @@ inline constexpr std::array kAllCoreFormats = {CoreFormat::kElf,         CoreFor
                                                CoreFormat::kKdumpSnappy, CoreFormat::kKdumpZstd};
 std::string_view to_string(CoreFormat format);  // as in a test's name: "KdumpZstd"
 
+// How one and the same core can lie in a file.
+struct CoreForm {
+  CoreFormat format;
+  bool flattened;
+};
+std::vector<CoreForm> all_core_forms();
+std::string to_string(const CoreForm& form);  // as in a test's name: "KdumpZlibFlattened"
+
 class SyntheticCore {
  public:
   static constexpr std::uint64_t kPage = 4096;

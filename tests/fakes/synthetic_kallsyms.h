@@ -80,4 +80,7 @@ struct KallsymsTables {
   }
 };
 
+// Where the functions of a synthetic kernel begin.
+inline constexpr std::uint64_t kText = KallsymsTables::kBase;
+
 }  // namespace rig::analyzer::fake

@@ -14,7 +14,7 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-constexpr auto kRoot = PhysAddr{Arm64Tables::kRoot};
+constexpr auto kRootTable = PhysAddr{Arm64Tables::kRoot};
 
 // 39, 48 and 52 bits and what lies between, each with every size of page that can have it.
 constexpr Arm64Geometry kGeometries[] = {
@@ -35,7 +35,7 @@ class Arm64Paging : public testing::TestWithParam<Arm64Geometry> {
   // In the linear map, which begins at the lowest address that can be translated.
   std::uint64_t linear() const { return ~0ull << GetParam().va_bits; }
   std::uint64_t image() const { return 0 - (std::uint64_t{2} << 30); }
-  Arm64PageTable table() const { return {tables_.memory, kRoot, GetParam()}; }
+  Arm64PageTable table() const { return {tables_.memory, kRootTable, GetParam()}; }
 
   Arm64Tables tables_{GetParam()};
 };
@@ -129,16 +129,17 @@ TEST_P(Arm64Paging, ATableThatIsNotInTheCoreIsToldFromAnAddressThatIsNotMapped) 
 }
 
 TEST_P(Arm64Paging, TablesThatPointToThemselvesEnd) {
-  for (unsigned i = 0; i < 8192; ++i) tables_.memory.put(raw(kRoot) + i * 8, raw(kRoot) | 3);
+  for (unsigned i = 0; i < 8192; ++i)
+    tables_.memory.put(raw(kRootTable) + i * 8, raw(kRootTable) | 3);
   const auto found = table().walk(VirtAddr{image()});
   ASSERT_TRUE(found);
-  EXPECT_EQ(found->to, kRoot);
+  EXPECT_EQ(found->to, kRootTable);
   EXPECT_EQ(found->size, page());
 }
 
 TEST_P(Arm64Paging, ABlockWhereTheFormatHasNoneIsNotFollowed) {
   const auto slots = 1u << (GetParam().page_shift - 3);
-  for (unsigned i = 0; i < slots; ++i) tables_.memory.put(raw(kRoot) + i * 8, 0x4000'0001ull);
+  for (unsigned i = 0; i < slots; ++i) tables_.memory.put(raw(kRootTable) + i * 8, 0x4000'0001ull);
   const bool top_may_be_block =
       GetParam().levels() == 2 || (GetParam().levels() == 3 && GetParam().page_shift != 14);
   EXPECT_EQ(table().walk(VirtAddr{image()}).has_value(), top_may_be_block);
@@ -152,12 +153,12 @@ class Arm64Kernel : public Arm64Paging {
     auto text = fmt::format(
         "PAGESIZE={}\nSYMBOL(swapper_pg_dir)={:x}\nSYMBOL(_stext)={:x}\nNUMBER(VA_BITS)={}\n"
         "NUMBER(kimage_voffset)={:#x}\nNUMBER(PHYS_OFFSET)=0x40000000\n",
-        page(), image() + raw(kRoot) % tables_.size_of(2), image(), geometry.built_va_bits,
-        image() - align_down(raw(kRoot), tables_.size_of(2)));
+        page(), image() + raw(kRootTable) % tables_.size_of(2), image(), geometry.built_va_bits,
+        image() - align_down(raw(kRootTable), tables_.size_of(2)));
     if (size_of_cpu) text += fmt::format("NUMBER(TCR_EL1_T1SZ)={:#x}\n", 64 - geometry.va_bits);
     return text;
   }
-  void map_image() { tables_.map(image(), align_down(raw(kRoot), tables_.size_of(2)), 2); }
+  void map_image() { tables_.map(image(), align_down(raw(kRootTable), tables_.size_of(2)), 2); }
 };
 INSTANTIATE_TEST_SUITE_P(Geometries, Arm64Kernel, testing::ValuesIn(kGeometries),
                          [](const auto& row) { return name_of(row.param); });

@@ -23,9 +23,9 @@ constexpr std::uint64_t kCaller = kText + 0x1000, kCallee = kText + 0x1100, kLea
                         kUserEntry = kText + 0x1700;
 constexpr std::uint64_t kTaskStack = 0xffff'8000'0802'8000, kIrqStack = 0xffff'8000'0800'8000,
                         kStackSize = 0x4000;
-constexpr std::uint64_t kTop = kTaskStack + kStackSize;
+constexpr std::uint64_t kStackTop = kTaskStack + kStackSize;
 // The struct pt_regs of the entry from user mode, and its frame record.
-constexpr std::uint64_t kUserRegs = kTop - 336, kFinalRecord = kUserRegs + 304;
+constexpr std::uint64_t kUserRegs = kStackTop - 336, kFinalRecord = kUserRegs + 304;
 
 constexpr std::uint32_t kNop = 0xd503'201f, kPaciasp = 0xd503'233f, kAutiasp = 0xd503'23bf,
                         kSave = 0xa9be'7bfd, kSetX29 = 0x9100'03fd, kRestore = 0xa8c2'7bfd,
@@ -115,24 +115,24 @@ class Arm64Stack : public testing::Test {
 };
 
 TEST_F(Arm64Stack, AReturnAddressIsReadFromTheFrameRecordWithoutItsAuthenticationCode) {
-  record(kTop - 0x400, kTop - 0x3c0, 0x12b5'ffff'8100'1020);
-  const auto found = step(returned(kCallee + 8, kTop - 0x400));
+  record(kStackTop - 0x400, kStackTop - 0x3c0, 0x12b5'ffff'8100'1020);
+  const auto found = step(returned(kCallee + 8, kStackTop - 0x400));
   ASSERT_EQ(found.kind, Kind::kCaller) << found.why;
   EXPECT_EQ(found.next.pc, VirtAddr{kCaller + 0x20});
-  EXPECT_EQ(found.next.fp, VirtAddr{kTop - 0x3c0});
-  EXPECT_EQ(found.next.sp, VirtAddr{kTop - 0x3c0});
+  EXPECT_EQ(found.next.fp, VirtAddr{kStackTop - 0x3c0});
+  EXPECT_EQ(found.next.sp, VirtAddr{kStackTop - 0x3c0});
   EXPECT_FALSE(found.next.exact);
   EXPECT_TRUE(found.reliable);
 }
 
 TEST_F(Arm64Stack, AnExceptionInTheKernelGivesTheRegistersOfWhatItInterrupted) {
-  constexpr std::uint64_t kRegs = kTop - 0x600;
-  exception(kRegs, {kCallee + 0x10, kRegs + 336, kTop - 0x400, kCaller + 4});
+  constexpr std::uint64_t kRegs = kStackTop - 0x600;
+  exception(kRegs, {kCallee + 0x10, kRegs + 336, kStackTop - 0x400, kCaller + 4});
   const auto found = step(returned(kEntry + 0x64, kRegs + 304));
   ASSERT_EQ(found.kind, Kind::kException) << found.why;
   EXPECT_EQ(found.next.pc, VirtAddr{kCallee + 0x10});
   EXPECT_EQ(found.next.sp, VirtAddr{kRegs + 336});
-  EXPECT_EQ(found.next.fp, VirtAddr{kTop - 0x400});
+  EXPECT_EQ(found.next.fp, VirtAddr{kStackTop - 0x400});
   EXPECT_TRUE(found.next.exact);
   ASSERT_TRUE(found.saved);
   EXPECT_EQ(found.saved->at, VirtAddr{kRegs});
@@ -140,8 +140,8 @@ TEST_F(Arm64Stack, AnExceptionInTheKernelGivesTheRegistersOfWhatItInterrupted) {
 }
 
 TEST_F(Arm64Stack, ARecordWithATypeIsAnExceptionToo) {
-  constexpr std::uint64_t kRegs = kTop - 0x600;
-  registers(kRegs, {kCallee + 0x10, kRegs + 336, kTop - 0x400, kCaller + 4});
+  constexpr std::uint64_t kRegs = kStackTop - 0x600;
+  registers(kRegs, {kCallee + 0x10, kRegs + 336, kStackTop - 0x400, kCaller + 4});
   record(kRegs + 296, 0, 0);
   memory_.put(kRegs + 312, std::uint64_t{2});
   const auto found = step(returned(kEntry + 0x64, kRegs + 296));
@@ -167,25 +167,26 @@ TEST_F(Arm64Stack, TheFirstFunctionOfAKernelThreadIsTheEnd) {
 }
 
 TEST_F(Arm64Stack, AnEmptyRecordInTheMiddleOfAStackIsNoEnd) {
-  const auto found = step(returned(kCallee + 8, kTop - 0x400));
+  const auto found = step(returned(kCallee + 8, kStackTop - 0x400));
   EXPECT_EQ(found.kind, Kind::kLost);
   EXPECT_THAT(found.why, HasSubstr("empty"));
 }
 
 TEST_F(Arm64Stack, TheVectorsBeforeTheySaveAnythingAreTheEnd) {
-  const auto found = step(stopped(kText + 0x490, kTop, 0xffff'df7e'8970, 0x42'1234));
+  const auto found = step(stopped(kText + 0x490, kStackTop, 0xffff'df7e'8970, 0x42'1234));
   EXPECT_EQ(found.kind, Kind::kEnd) << found.why;
   // From the kernel's half they are no end.
-  EXPECT_EQ(step(stopped(kText + 0x290, kTop, 0xffff'df7e'8970, 0x42'1234)).kind, Kind::kLost);
+  EXPECT_EQ(step(stopped(kText + 0x290, kStackTop, 0xffff'df7e'8970, 0x42'1234)).kind, Kind::kLost);
 }
 
 TEST_F(Arm64Stack, TheCallerOfALeafIsInX30) {
   code(kLeaf, {kNop, kNop, kCompareAndBranch, kNop, kRet});
-  record(kTop - 0x400, kTop - 0x3c0, kCaller + 0x20);
-  const auto found = step(stopped(kLeaf + 0xc, kTop - 0x400, kTop - 0x400, kCallee + 0x24));
+  record(kStackTop - 0x400, kStackTop - 0x3c0, kCaller + 0x20);
+  const auto found =
+      step(stopped(kLeaf + 0xc, kStackTop - 0x400, kStackTop - 0x400, kCallee + 0x24));
   ASSERT_EQ(found.kind, Kind::kCaller) << found.why;
   EXPECT_EQ(found.next.pc, VirtAddr{kCallee + 0x24});
-  EXPECT_EQ(found.next.fp, VirtAddr{kTop - 0x400});  // it is that of the caller
+  EXPECT_EQ(found.next.fp, VirtAddr{kStackTop - 0x400});  // it is that of the caller
   EXPECT_FALSE(found.next.exact);
   EXPECT_TRUE(found.reliable);
   // And from there on by records.
@@ -194,10 +195,10 @@ TEST_F(Arm64Stack, TheCallerOfALeafIsInX30) {
 
 TEST_F(Arm64Stack, BeforeItsRecordIsSavedAndAfterItIsRestoredAFunctionIsLikeALeaf) {
   code(kLeaf, {kPaciasp, kMovX9X30, kCall, kSave, kSetX29, kNop, kRestore, kAutiasp, kRet, kNop});
-  record(kTop - 0x400, kTop - 0x3c0, kCaller + 0x20);
+  record(kStackTop - 0x400, kStackTop - 0x3c0, kCaller + 0x20);
   const auto at = [&](unsigned instruction) {
-    return step(
-        stopped(kLeaf + instruction * 4, kTop - 0x420, kTop - 0x400, 0x12b5'ffff'8100'1124));
+    return step(stopped(kLeaf + instruction * 4, kStackTop - 0x420, kStackTop - 0x400,
+                        0x12b5'ffff'8100'1124));
   };
   for (const unsigned leaf_like : {0u, 1u, 3u, 4u, 7u, 8u}) {
     EXPECT_EQ(at(leaf_like).next.pc, VirtAddr{kCallee + 0x24}) << leaf_like;
@@ -210,46 +211,50 @@ TEST_F(Arm64Stack, BeforeItsRecordIsSavedAndAfterItIsRestoredAFunctionIsLikeALea
 
 TEST_F(Arm64Stack, X30OfAFunctionThatHasCalledIsNoCaller) {
   code(kCallee, {kCompareAndBranch, kSave, kSetX29, kCall, kNop, kNop});
-  record(kTop - 0x400, kTop - 0x3c0, kCaller + 0x20);
-  const auto own = step(stopped(kCallee + 0x14, kTop - 0x400, kTop - 0x400, kCallee + 0x10));
+  record(kStackTop - 0x400, kStackTop - 0x3c0, kCaller + 0x20);
+  const auto own =
+      step(stopped(kCallee + 0x14, kStackTop - 0x400, kStackTop - 0x400, kCallee + 0x10));
   EXPECT_EQ(own.next.pc, VirtAddr{kCaller + 0x20});
-  const auto same = step(stopped(kCallee + 0x14, kTop - 0x400, kTop - 0x400, kCaller + 0x20));
-  EXPECT_EQ(same.next.fp, VirtAddr{kTop - 0x3c0});
+  const auto same =
+      step(stopped(kCallee + 0x14, kStackTop - 0x400, kStackTop - 0x400, kCaller + 0x20));
+  EXPECT_EQ(same.next.fp, VirtAddr{kStackTop - 0x3c0});
 }
 
 TEST_F(Arm64Stack, WhereItDependsOnTheWayTakenX30IsMarkedAsAGuess) {
   code(kLeaf, {kCompareAndBranch, kSave, kSetX29, kNop, kNop, kNop});
   code(kCallee + 0x20, {kCall});
-  record(kTop - 0x400, kTop - 0x3c0, kCaller + 0x20);
-  const auto guess = step(stopped(kLeaf + 0x10, kTop - 0x400, kTop - 0x400, kCallee + 0x24));
+  record(kStackTop - 0x400, kStackTop - 0x3c0, kCaller + 0x20);
+  const auto guess =
+      step(stopped(kLeaf + 0x10, kStackTop - 0x400, kStackTop - 0x400, kCallee + 0x24));
   EXPECT_EQ(guess.next.pc, VirtAddr{kCallee + 0x24});
   EXPECT_FALSE(guess.reliable);
   EXPECT_FALSE(guess.why.empty());
   // What follows no call is not returned to.
-  const auto other = step(stopped(kLeaf + 0x10, kTop - 0x400, kTop - 0x400, kCallee + 0x44));
+  const auto other =
+      step(stopped(kLeaf + 0x10, kStackTop - 0x400, kStackTop - 0x400, kCallee + 0x44));
   EXPECT_EQ(other.next.pc, VirtAddr{kCaller + 0x20});
 }
 
 TEST_F(Arm64Stack, AfterACallToNowhereTheCallerIsInX30) {
   code(kCallee + 0x20, {kCallRegister});
-  record(kTop - 0x400, kTop - 0x3c0, kCaller + 0x20);
+  record(kStackTop - 0x400, kStackTop - 0x3c0, kCaller + 0x20);
   for (const std::uint64_t nowhere : {std::uint64_t{0}, std::uint64_t{0xffff'0000'1234'5678}}) {
-    const auto found = step(stopped(nowhere, kTop - 0x400, kTop - 0x400, kCallee + 0x24));
+    const auto found = step(stopped(nowhere, kStackTop - 0x400, kStackTop - 0x400, kCallee + 0x24));
     ASSERT_EQ(found.kind, Kind::kCaller) << found.why;
     EXPECT_EQ(found.next.pc, VirtAddr{kCallee + 0x24});
     EXPECT_TRUE(found.reliable);
     EXPECT_THAT(found.why, HasSubstr("no code"));
   }
-  EXPECT_FALSE(step(stopped(0, kTop - 0x400, kTop - 0x400, kCallee + 0x44)).reliable);
+  EXPECT_FALSE(step(stopped(0, kStackTop - 0x400, kStackTop - 0x400, kCallee + 0x44)).reliable);
 }
 
 TEST_F(Arm64Stack, ARecordLeadsFromTheIrqStackToTheTasksButNeverBack) {
-  record(kIrqStack + 0x3ff0, kTop - 0x400, kOnIrqStack + 0x30);
+  record(kIrqStack + 0x3ff0, kStackTop - 0x400, kOnIrqStack + 0x30);
   const auto out = step(returned(kCallee + 8, kIrqStack + 0x3ff0));
   ASSERT_EQ(out.kind, Kind::kCaller) << out.why;
-  EXPECT_EQ(out.next.sp, VirtAddr{kTop - 0x400});
+  EXPECT_EQ(out.next.sp, VirtAddr{kStackTop - 0x400});
 
-  record(kTop - 0x400, kIrqStack + 0x3ff0, kCaller + 0x20);
+  record(kStackTop - 0x400, kIrqStack + 0x3ff0, kCaller + 0x20);
   const auto back = step(out.next);
   ASSERT_EQ(back.kind, Kind::kCaller);
   const auto end = step(back.next);
@@ -267,38 +272,38 @@ TEST_F(Arm64Stack, AnOverflowLeavesTheStackPointerOnNoStack) {
 }
 
 TEST_F(Arm64Stack, RecordsThatLeadNowhereEndTheWalkWithAReason) {
-  record(kTop - 0x400, kTop - 0x400, kCaller + 0x20);  // to itself
-  const auto self = step(returned(kCallee + 8, kTop - 0x400));
+  record(kStackTop - 0x400, kStackTop - 0x400, kCaller + 0x20);  // to itself
+  const auto self = step(returned(kCallee + 8, kStackTop - 0x400));
   EXPECT_EQ(step(self.next).kind, Kind::kLost);
-  record(kTop - 0x400, kTop - 0x500, kCaller + 0x20);  // downwards
-  EXPECT_EQ(step(step(returned(kCallee + 8, kTop - 0x400)).next).kind, Kind::kLost);
-  record(kTop - 0x400, 0x6b6b'6b6b'6b6b'6b6b, 0x6b6b'6b6b'6b6b'6b6b);
-  EXPECT_EQ(step(returned(kCallee + 8, kTop - 0x400)).kind, Kind::kLost);
-  EXPECT_EQ(step(returned(kCallee + 8, kTop - 0x404)).kind, Kind::kLost);  // not aligned
-  EXPECT_EQ(step(returned(kCallee + 8, kTop - 8)).kind, Kind::kLost);      // off the stack's end
-  memory_.pages.forget(kTop - 0x1000);
-  const auto gone = step(returned(kCallee + 8, kTop - 0x400));
+  record(kStackTop - 0x400, kStackTop - 0x500, kCaller + 0x20);  // downwards
+  EXPECT_EQ(step(step(returned(kCallee + 8, kStackTop - 0x400)).next).kind, Kind::kLost);
+  record(kStackTop - 0x400, 0x6b6b'6b6b'6b6b'6b6b, 0x6b6b'6b6b'6b6b'6b6b);
+  EXPECT_EQ(step(returned(kCallee + 8, kStackTop - 0x400)).kind, Kind::kLost);
+  EXPECT_EQ(step(returned(kCallee + 8, kStackTop - 0x404)).kind, Kind::kLost);  // not aligned
+  EXPECT_EQ(step(returned(kCallee + 8, kStackTop - 8)).kind, Kind::kLost);  // off the stack's end
+  memory_.pages.forget(kStackTop - 0x1000);
+  const auto gone = step(returned(kCallee + 8, kStackTop - 0x400));
   EXPECT_EQ(gone.kind, Kind::kLost);
   EXPECT_THAT(gone.why, HasSubstr("not in the core"));
 }
 
 TEST_F(Arm64Stack, AnExceptionWhoseStackPointerGoesDownIsACycle) {
-  constexpr std::uint64_t kRegs = kTop - 0x600;
+  constexpr std::uint64_t kRegs = kStackTop - 0x600;
   exception(kRegs, {kCallee + 0x10, kRegs - 0x100, kRegs - 0x100, kCaller + 4});
   const auto found = step(returned(kEntry + 0x64, kRegs + 304));
   EXPECT_EQ(found.kind, Kind::kLost);
 }
 
 TEST_F(Arm64Stack, TheWholeWayFromAnInterruptToUserModeIsWalked) {
-  constexpr std::uint64_t kRegs = kTop - 0x600;
+  constexpr std::uint64_t kRegs = kStackTop - 0x600;
   code(kLeaf, {kNop, kNop, kRet});
   code(kHandler, {kPaciasp, kSave, kSetX29, kNop, kNop, kNop});
   record(kIrqStack + 0x3f00, kIrqStack + 0x3ff0, kOnIrqStack + 0x24);
-  record(kIrqStack + 0x3ff0, kTop - 0x640, kEntry + 8);
-  record(kTop - 0x640, kRegs + 304, kEntry + 0x64);
-  exception(kRegs, {kLeaf + 4, kRegs + 336, kTop - 0x400, kCallee + 0x24});
-  record(kTop - 0x400, kTop - 0x3c0, kCaller + 0x20);
-  record(kTop - 0x3c0, kFinalRecord, kUserEntry + 0x8c);
+  record(kIrqStack + 0x3ff0, kStackTop - 0x640, kEntry + 8);
+  record(kStackTop - 0x640, kRegs + 304, kEntry + 0x64);
+  exception(kRegs, {kLeaf + 4, kRegs + 336, kStackTop - 0x400, kCallee + 0x24});
+  record(kStackTop - 0x400, kStackTop - 0x3c0, kCaller + 0x20);
+  record(kStackTop - 0x3c0, kFinalRecord, kUserEntry + 0x8c);
   entry_from_user();
 
   const auto trace = unwind_from(
@@ -335,14 +340,14 @@ TEST_F(Arm64Stack, ASleepingTasksStackBeginsWhereItWasSwitchedAway) {
   types.structure("task_struct", 256, {{"thread", thread, 64}});
   const Kernel kernel(memory_, info_, {}, types.build());
   constexpr std::uint64_t kTask = 0xffff'0000'0262'4100;
-  memory_.put(kTask + 64 + 80, std::uint64_t{kTop - 0x400});
-  memory_.put(kTask + 64 + 88, std::uint64_t{kTop - 0x410});
+  memory_.put(kTask + 64 + 80, std::uint64_t{kStackTop - 0x400});
+  memory_.put(kTask + 64 + 88, std::uint64_t{kStackTop - 0x410});
   memory_.put(kTask + 64 + 96, std::uint64_t{0x12b5'ffff'8100'1120});
   const auto at = arm64_sleeping(kernel, VirtAddr{kTask});
   ASSERT_TRUE(at);
   EXPECT_EQ(at->pc, VirtAddr{kCallee + 0x20});
-  EXPECT_EQ(at->fp, VirtAddr{kTop - 0x400});
-  EXPECT_EQ(at->sp, VirtAddr{kTop - 0x410});
+  EXPECT_EQ(at->fp, VirtAddr{kStackTop - 0x400});
+  EXPECT_EQ(at->sp, VirtAddr{kStackTop - 0x410});
   EXPECT_FALSE(at->exact);
   EXPECT_FALSE(arm64_sleeping(kernel, VirtAddr{0x1234}));
 }

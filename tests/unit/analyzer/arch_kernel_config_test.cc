@@ -16,7 +16,7 @@ using fake::FakeVirtMemory;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-constexpr std::uint64_t kSwapper = 0xffff'ffff'8240'a000;
+constexpr std::uint64_t kSwapperPgDir = 0xffff'ffff'8240'a000;
 
 std::optional<Btf> stacks_of(std::uint32_t bytes) {
   BtfBuilder btf;
@@ -65,15 +65,15 @@ TEST(X86Stacks, AreAsLargeAsTheTypesSay) {
 class X86FixedLayout : public testing::Test {
  protected:
   void maps_directly() {
-    const auto physical = raw(*memory_.translate(VirtAddr{kSwapper}));
+    const auto physical = raw(*memory_.translate(VirtAddr{kSwapperPgDir}));
     memory_.put(FakeVirtMemory::kDirectMap + physical, std::uint64_t{0});
   }
   Kernel kernel() const { return Kernel(memory_, info_, {}, {}); }
 
-  X86FixedLayout() { memory_.put(kSwapper, std::uint64_t{0}); }
+  X86FixedLayout() { memory_.put(kSwapperPgDir, std::uint64_t{0}); }
 
   FakeVirtMemory memory_;
-  Vmcoreinfo info_{fmt::format("SYMBOL(swapper_pg_dir)={:x}\n", kSwapper)};
+  Vmcoreinfo info_{fmt::format("SYMBOL(swapper_pg_dir)={:x}\n", kSwapperPgDir)};
 };
 
 TEST_F(X86FixedLayout, OfAKernelWithoutKaslrOfItsMemoryIsTheDocumentedOne) {
@@ -96,8 +96,9 @@ TEST_F(X86FixedLayout, KasansShadowIsNotTheArrayOfPages) {
   maps_directly();
   const VirtAddr shadow{0xffff'ed10'0000'0000};
   EXPECT_EQ(x86_64_region(kernel(), 4, shadow).words, "in the array of pages");
-  info_ = Vmcoreinfo(fmt::format(
-      "SYMBOL(swapper_pg_dir)={:x}\nSYMBOL(kasan_quarantine_put)=ffffffff81300000\n", kSwapper));
+  info_ = Vmcoreinfo(
+      fmt::format("SYMBOL(swapper_pg_dir)={:x}\nSYMBOL(kasan_quarantine_put)=ffffffff81300000\n",
+                  kSwapperPgDir));
   EXPECT_EQ(x86_64_region(kernel(), 4, shadow).words, "in KASAN's shadow memory");
   EXPECT_EQ(x86_64_region(kernel(), 4, VirtAddr{0xffff'ea00'0000'1000}).words,
             "in the array of pages");

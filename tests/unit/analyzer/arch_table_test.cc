@@ -181,8 +181,8 @@ TEST_P(EveryArchitecture, GivesEveryRegisterOnceAndTheProgramCounterFirst) {
 }
 
 TEST_P(EveryArchitecture, FindsTheRegistersOfAnExceptionAndWhoSavedThem) {
-  constexpr std::uint64_t kPc = 0xffff'ffff'8100'1234, kEntry = 0xffff'ffff'8200'0022;
-  const auto stack = machine().exception(kStack, kAt, kPc, kStack + 0xf80, kEntry, false);
+  constexpr std::uint64_t kPc = 0xffff'ffff'8100'1234, kEntryCode = 0xffff'ffff'8200'0022;
+  const auto stack = machine().exception(kStack, kAt, kPc, kStack + 0xf80, kEntryCode, false);
   const auto bytes = ByteView(stack);
   unsigned frames = 0;
   for (std::uint64_t at = 8; at + arch().frame_size <= bytes.size(); at += 8) {
@@ -196,7 +196,7 @@ TEST_P(EveryArchitecture, FindsTheRegistersOfAnExceptionAndWhoSavedThem) {
               arch().decode_cpu(machine().note(0, 0, false))->registers.size());
   }
   EXPECT_EQ(frames, 1u);
-  EXPECT_EQ(arch().entry_of(kernel_, bytes, VirtAddr{kStack}, kAt), VirtAddr{kEntry});
+  EXPECT_EQ(arch().entry_of(kernel_, bytes, VirtAddr{kStack}, kAt), VirtAddr{kEntryCode});
 }
 
 TEST_P(EveryArchitecture, TellsRegistersOfUserModeFromThoseOfTheKernel) {

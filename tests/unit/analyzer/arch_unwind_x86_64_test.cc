@@ -16,7 +16,6 @@ using testing::HasSubstr;
 using testing::SizeIs;
 
 constexpr std::uint64_t kStack = OrcKernel::kStack;
-constexpr std::uint64_t kIrqStack = OrcKernel::kIrqStack;
 constexpr std::uint64_t kTop = kStack + OrcKernel::kStackSize;
 constexpr std::uint64_t kUserFrame = kTop - 168;
 
@@ -76,7 +75,7 @@ TEST(UnwindX86, AnInterruptIsCrossedToTheStackThatItInterrupted) {
   const auto idle = guest.plain("idle", 0);
   const auto fork = guest.function("ret_from_fork");
   guest.row({.address = fork, .end = true});
-  const std::uint64_t top = kIrqStack + OrcKernel::kStackSize - 8;
+  const std::uint64_t top = OrcKernel::kIrqStack + OrcKernel::kStackSize - 8;
   const std::uint64_t frame = kTop - 0x300;
   // call_on_stack: the old stack pointer waits at the top of the new stack.
   guest.push(top, frame - 8);

@@ -11,20 +11,11 @@
 namespace rig::analyzer {
 namespace {
 
+using fakes::CoreForm;
 using fakes::CoreFormat;
 using fakes::SyntheticCore;
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-struct Variant {
-  CoreFormat format;
-  bool flattened;
-};
-
-// For gtest's messages and names: "KdumpZlibFlattened".
-std::string name_of(const Variant& variant) {
-  return std::string(to_string(variant.format)) + (variant.flattened ? "Flattened" : "");
-}
 
 std::string random_bytes(std::size_t size, unsigned seed) {
   std::mt19937 generator(seed);
@@ -42,7 +33,7 @@ std::string repeated(std::string_view text, std::size_t size) {
 
 constexpr std::uint64_t kHigh = 0x1'4000'0000;  // above 4 GB: page numbers and addresses are 64-bit
 
-class CoreFormats : public testing::TestWithParam<Variant> {
+class CoreFormats : public testing::TestWithParam<CoreForm> {
  protected:
   Result<Core> open(const SyntheticCore& synthetic) {
     const fs::path path = folder_->path() / "vmcore";
@@ -255,17 +246,8 @@ TEST_P(CoreFormats, BulkReadsEqualSmallOnes) {
   EXPECT_EQ(bulk, all.substr(100, bulk.size()));
 }
 
-std::vector<Variant> all_variants() {
-  std::vector<Variant> result;
-  for (const CoreFormat format : fakes::kAllCoreFormats) {
-    result.push_back({format, false});
-    result.push_back({format, true});
-  }
-  return result;
-}
-
-INSTANTIATE_TEST_SUITE_P(All, CoreFormats, testing::ValuesIn(all_variants()),
-                         [](const auto& variant) { return name_of(variant.param); });
+INSTANTIATE_TEST_SUITE_P(All, CoreFormats, testing::ValuesIn(fakes::all_core_forms()),
+                         [](const auto& form) { return to_string(form.param); });
 
 }  // namespace
 }  // namespace rig::analyzer

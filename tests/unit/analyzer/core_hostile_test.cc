@@ -14,13 +14,9 @@
 namespace rig::analyzer {
 namespace {
 
+using fakes::CoreForm;
 using fakes::CoreFormat;
 using fakes::SyntheticCore;
-
-struct Variant {
-  CoreFormat format;
-  bool flattened;
-};
 
 #if defined(__SANITIZE_ADDRESS__)
 constexpr bool kSanitized = true;
@@ -34,7 +30,7 @@ std::uint64_t peak_megabytes() {
   return static_cast<std::uint64_t>(usage.ru_maxrss) / 1024;
 }
 
-class HostileCore : public testing::TestWithParam<Variant> {
+class HostileCore : public testing::TestWithParam<CoreForm> {
  protected:
   std::string file() const {
     SyntheticCore core;
@@ -145,15 +141,6 @@ TEST_P(HostileCore, HeaderFieldsAtTheirLimitsNeverHurt) {
   }
 }
 
-std::vector<Variant> all_variants() {
-  std::vector<Variant> result;
-  for (const CoreFormat format : fakes::kAllCoreFormats) {
-    result.push_back({format, false});
-    result.push_back({format, true});
-  }
-  return result;
-}
-
 // Were the file mapped, this would be SIGBUS for the whole process.
 TEST_P(HostileCore, AFileThatShrinksWhileItIsReadIsDamaged) {
   std::mt19937_64 random(1);
@@ -173,11 +160,8 @@ TEST_P(HostileCore, AFileThatShrinksWhileItIsReadIsDamaged) {
   EXPECT_EQ(core->memory().read(last, page).error(), (ReadFault{Absence::kDamaged, raw(last)}));
 }
 
-INSTANTIATE_TEST_SUITE_P(All, HostileCore, testing::ValuesIn(all_variants()),
-                         [](const auto& variant) {
-                           return std::string(to_string(variant.param.format)) +
-                                  (variant.param.flattened ? "Flattened" : "");
-                         });
+INSTANTIATE_TEST_SUITE_P(All, HostileCore, testing::ValuesIn(fakes::all_core_forms()),
+                         [](const auto& form) { return to_string(form.param); });
 
 }  // namespace
 }  // namespace rig::analyzer

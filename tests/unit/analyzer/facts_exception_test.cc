@@ -15,12 +15,11 @@ namespace {
 using fake::BtfBuilder;
 using fake::FakeVirtMemory;
 using fake::KallsymsTables;
+using fake::kText;
 using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::SizeIs;
-
-constexpr std::uint64_t kText = KallsymsTables::kBase;
 
 // Two CPUs; CPU 1 panicked while it ran task 42. Stacks and types as 6.1 has them.
 class Crash : public testing::Test {

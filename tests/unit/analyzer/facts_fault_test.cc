@@ -17,14 +17,14 @@ using testing::IsEmpty;
 using testing::SizeIs;
 using End = Trail::End;
 
-constexpr std::uint64_t kObject = 0xffff'8880'0510'0000;
+constexpr std::uint64_t kFreed = 0xffff'8880'0510'0000;
 constexpr std::uint64_t kPacket = 0xffff'8880'0520'0000;
 
 // A kernel of a few functions, one of which faulted.
 class FaultTraceTest : public testing::Test {
  protected:
   FaultTraceTest() {
-    for (const auto at : {kObject, kPacket}) kernel_.memory.put(at, std::uint64_t{0});
+    for (const auto at : {kFreed, kPacket}) kernel_.memory.put(at, std::uint64_t{0});
   }
 
   std::uint64_t function(const std::string& name, std::initializer_list<unsigned> code) {
@@ -70,13 +70,13 @@ TEST_F(FaultTraceTest, AValueIsFollowedThroughCopiesAndSumsToItsMemory) {
   // mov 8(%rdi),%rbx; mov %rbx,%rax; lea 0x10(%rax),%rcx; mov (%rcx),%rdx
   const auto at = function("victim", {0x48, 0x8b, 0x5f, 0x08, 0x48, 0x89, 0xd8, 0x48, 0x8d, 0x48,
                                       0x10, 0x48, 0x8b, 0x11, 0xc3});
-  kernel_.memory.put(kObject + 8, std::uint64_t{0xdead'0000});
-  set("RDI", kObject);
+  kernel_.memory.put(kFreed + 8, std::uint64_t{0xdead'0000});
+  set("RDI", kFreed);
   set("RCX", 0xdead'0010);
   const Followed found = follow(at + 11, "RCX");
   ASSERT_TRUE(found.source);
   EXPECT_EQ(found.source->end, End::kConfirmed);
-  EXPECT_EQ(found.source->memory, VirtAddr{kObject + 8});
+  EXPECT_EQ(found.source->memory, VirtAddr{kFreed + 8});
   ASSERT_THAT(found.steps, SizeIs(3));
   EXPECT_EQ(found.steps[0].reg, "RCX");
   EXPECT_EQ(found.steps[2].reg, "RBX");
@@ -86,8 +86,8 @@ TEST_F(FaultTraceTest, AValueIsFollowedThroughCopiesAndSumsToItsMemory) {
 
 TEST_F(FaultTraceTest, MemoryThatHoldsSomethingElseProvesNothing) {
   const auto at = function("victim", {0x48, 0x8b, 0x5f, 0x08, 0x48, 0x8b, 0x03, 0xc3});
-  kernel_.memory.put(kObject + 8, std::uint64_t{0x5555});
-  set("RDI", kObject);
+  kernel_.memory.put(kFreed + 8, std::uint64_t{0x5555});
+  set("RDI", kFreed);
   set("RBX", 0xdead'0000);
   const Followed found = follow(at + 4, "RBX");
   ASSERT_THAT(found.steps, SizeIs(1));
@@ -101,20 +101,20 @@ TEST_F(FaultTraceTest, OfTwoWaysTheOneWhoseMemoryHoldsItIsTaken) {
   // test %esi,%esi; je 1f; mov 8(%rdi),%rbx; jmp 2f; 1: mov 16(%rdi),%rbx; 2: mov (%rbx),%rax
   const auto at = function("victim", {0x85, 0xf6, 0x74, 0x06, 0x48, 0x8b, 0x5f, 0x08, 0xeb, 0x04,
                                       0x48, 0x8b, 0x5f, 0x10, 0x48, 0x8b, 0x03, 0xc3});
-  kernel_.memory.put(kObject + 16, std::uint64_t{0x106});
-  set("RDI", kObject);
+  kernel_.memory.put(kFreed + 16, std::uint64_t{0x106});
+  set("RDI", kFreed);
   set("RBX", 0x106);
   const Followed found = follow(at + 14, "RBX");
   ASSERT_TRUE(found.source);
-  EXPECT_EQ(found.source->memory, VirtAddr{kObject + 16});
+  EXPECT_EQ(found.source->memory, VirtAddr{kFreed + 16});
 }
 
 TEST_F(FaultTraceTest, TwoPlacesThatBothHoldItAreNoAnswer) {
   const auto at = function("victim", {0x85, 0xf6, 0x74, 0x06, 0x48, 0x8b, 0x5f, 0x08, 0xeb, 0x04,
                                       0x48, 0x8b, 0x5f, 0x10, 0x48, 0x8b, 0x03, 0xc3});
-  kernel_.memory.put(kObject + 8, std::uint64_t{0x106});
-  kernel_.memory.put(kObject + 16, std::uint64_t{0x106});
-  set("RDI", kObject);
+  kernel_.memory.put(kFreed + 8, std::uint64_t{0x106});
+  kernel_.memory.put(kFreed + 16, std::uint64_t{0x106});
+  set("RDI", kFreed);
   set("RBX", 0x106);
   const Followed found = follow(at + 14, "RBX");
   EXPECT_FALSE(found.source);
@@ -125,7 +125,7 @@ TEST_F(FaultTraceTest, NullIsEverywhereSoAnotherWayMakesItNoAnswer) {
   // mov 8(%rdi),%rbx; test %esi,%esi; je 1f; call f; mov %rax,%rbx; 1: mov (%rbx),%rcx
   const auto at = function("victim", {0x48, 0x8b, 0x5f, 0x08, 0x85, 0xf6, 0x74, 0x08, 0xe8, 0x00,
                                       0x10, 0x00, 0x00, 0x48, 0x89, 0xc3, 0x48, 0x8b, 0x0b, 0xc3});
-  set("RDI", kObject);
+  set("RDI", kFreed);
   set("RBX", 0);
   EXPECT_FALSE(follow(at + 16, "RBX").source);
 }
@@ -134,8 +134,8 @@ TEST_F(FaultTraceTest, WhatACallMayHaveChangedIsNotComputedWith) {
   // mov 8(%rdi),%rbx; call f; mov (%rbx),%rax
   const auto at = function(
       "victim", {0x48, 0x8b, 0x5f, 0x08, 0xe8, 0x00, 0x10, 0x00, 0x00, 0x48, 0x8b, 0x03, 0xc3});
-  kernel_.memory.put(kObject + 8, std::uint64_t{0x106});
-  set("RDI", kObject);  // of something else by now
+  kernel_.memory.put(kFreed + 8, std::uint64_t{0x106});
+  set("RDI", kFreed);  // of something else by now
   set("RBX", 0x106);
   const Followed found = follow(at + 9, "RBX");
   ASSERT_TRUE(found.source);
@@ -147,39 +147,39 @@ TEST_F(FaultTraceTest, ALoopIsLeftWhereMemoryShowsTheValue) {
   // mov 8(%rdi),%rbx; 1: mov (%rbx),%rbx; test %rbx,%rbx; jne 1b; ret
   const auto at = function(
       "victim", {0x48, 0x8b, 0x5f, 0x08, 0x48, 0x8b, 0x1b, 0x48, 0x85, 0xdb, 0x75, 0xf8, 0xc3});
-  set("RDI", kObject);
+  set("RDI", kFreed);
   set("RBX", 0x106);
   const Followed unknown = follow(at + 4, "RBX");
   ASSERT_TRUE(unknown.source);
   EXPECT_EQ(unknown.source->end, End::kLoaded) << "a node before, which one is not known";
-  kernel_.memory.put(kObject + 8, std::uint64_t{0x106});
+  kernel_.memory.put(kFreed + 8, std::uint64_t{0x106});
   const Followed found = follow(at + 4, "RBX");
   ASSERT_TRUE(found.source);
-  EXPECT_EQ(found.source->memory, VirtAddr{kObject + 8});
+  EXPECT_EQ(found.source->memory, VirtAddr{kFreed + 8});
 }
 
 TEST_F(FaultTraceTest, AListIsWalkedToTheElementThatHoldsTheValue) {
   // mov 8(%rdi),%rbx; 1: mov (%rbx),%rbx; test %rbx,%rbx; jne 1b; ret
   const auto at = function(
       "victim", {0x48, 0x8b, 0x5f, 0x08, 0x48, 0x8b, 0x1b, 0x48, 0x85, 0xdb, 0x75, 0xf8, 0xc3});
-  kernel_.memory.put(kObject + 8, kObject + 0x100);
-  kernel_.memory.put(kObject + 0x100, kObject + 0x200);
-  kernel_.memory.put(kObject + 0x200, std::uint64_t{0xdead'0000'0000'0100});
-  set("RDI", kObject);
+  kernel_.memory.put(kFreed + 8, kFreed + 0x100);
+  kernel_.memory.put(kFreed + 0x100, kFreed + 0x200);
+  kernel_.memory.put(kFreed + 0x200, std::uint64_t{0xdead'0000'0000'0100});
+  set("RDI", kFreed);
   set("RBX", 0xdead'0000'0000'0100);
   const Followed found = follow(at + 4, "RBX");
   ASSERT_TRUE(found.source);
   EXPECT_EQ(found.source->end, End::kConfirmed);
-  EXPECT_EQ(found.source->memory, VirtAddr{kObject + 0x200});
+  EXPECT_EQ(found.source->memory, VirtAddr{kFreed + 0x200});
   EXPECT_THAT(found.steps.back().words, HasSubstr("element 2 of the list"));
 }
 
 TEST_F(FaultTraceTest, AListThatBitesItsTailIsLeft) {
   const auto at = function(
       "victim", {0x48, 0x8b, 0x5f, 0x08, 0x48, 0x8b, 0x1b, 0x48, 0x85, 0xdb, 0x75, 0xf8, 0xc3});
-  kernel_.memory.put(kObject + 8, kObject + 0x100);
-  kernel_.memory.put(kObject + 0x100, kObject + 0x100);
-  set("RDI", kObject);
+  kernel_.memory.put(kFreed + 8, kFreed + 0x100);
+  kernel_.memory.put(kFreed + 0x100, kFreed + 0x100);
+  set("RDI", kFreed);
   set("RBX", 0xdead'0000'0000'0100);
   const Followed found = follow(at + 4, "RBX");
   ASSERT_TRUE(found.source);
@@ -197,14 +197,14 @@ TEST_F(FaultTraceTest, AJumpAtAFunctionsEndIsFollowedAndItsFrameIsNotRead) {
   const auto sp = OrcKernel::kStack + 0x1000;
   kernel_.push(sp, outer + 5);
   kernel_.push(sp - 8, 0xbad);
-  kernel_.memory.put(kObject + 8, std::uint64_t{0x106});
+  kernel_.memory.put(kFreed + 8, std::uint64_t{0x106});
   set("RSP", sp);
   set("RDI", 0x106);
-  set("RSI", kObject);
+  set("RSI", kFreed);
   const Followed found = follow(victim, "RDI");
   ASSERT_TRUE(found.source);
   EXPECT_EQ(found.source->end, End::kConfirmed);
-  EXPECT_EQ(found.source->memory, VirtAddr{kObject + 8});
+  EXPECT_EQ(found.source->memory, VirtAddr{kFreed + 8});
   EXPECT_EQ(found.steps[0].words, "middle went on to victim with it");
 }
 
@@ -239,8 +239,8 @@ TEST_F(FaultTraceTest, MembersAreNamedAndHeadPlusEndIsTheSharedInfo) {
   const auto at = function("release", {0x49, 0x89, 0xfd, 0x44, 0x8b, 0xa7, 0xc0, 0x00, 0x00, 0x00,
                                        0x4c, 0x03, 0xa7, 0xc8, 0x00, 0x00, 0x00, 0x31, 0xff, 0x49,
                                        0x8b, 0x5c, 0x24, 0x08, 0x48, 0x8b, 0x1b, 0xc3});
-  kernel_.memory.put(kObject + 0x2c8, std::uint64_t{0x106});
-  set("R12", kObject + 0x2c0);
+  kernel_.memory.put(kFreed + 0x2c8, std::uint64_t{0x106});
+  set("R12", kFreed + 0x2c0);
   set("R13", kPacket);
   set("RBX", 0x106);
   const Followed found = follow(at + 24, "RBX");
@@ -249,14 +249,14 @@ TEST_F(FaultTraceTest, MembersAreNamedAndHeadPlusEndIsTheSharedInfo) {
   EXPECT_EQ(found.source->place->member.path, "skb_shared_info.frag_list");
   EXPECT_EQ(found.source->place->because, "sk_buff.head + sk_buff.end");
   EXPECT_EQ(found.source->place->cast_owner, kPacket);
-  EXPECT_EQ(found.source->memory, VirtAddr{kObject + 0x2c8});
+  EXPECT_EQ(found.source->memory, VirtAddr{kFreed + 0x2c8});
 }
 
 TEST_F(FaultTraceTest, KasansCheckIsSeenThrough) {
   // mov 8(%rdi),%rbx; lea 0x38(%rbx),%rcx; mov %rcx,%rdx; shr $3,%rdx; cmpb $0,(%rdx,%rax)
   const auto at = function("victim", {0x48, 0x8b, 0x5f, 0x08, 0x48, 0x8d, 0x4b, 0x38, 0x48, 0x89,
                                       0xca, 0x48, 0xc1, 0xea, 0x03, 0x80, 0x3c, 0x02, 0x00, 0xc3});
-  set("RDI", kObject);
+  set("RDI", kFreed);
   set("RBX", 0);
   set("RCX", 0x38);
   set("RDX", 7);
@@ -274,8 +274,8 @@ TEST_F(FaultTraceTest, KasansCheckIsSeenThrough) {
 TEST_F(FaultTraceTest, ACheckTellsItsBranchAndWhatMemoryHolds) {
   // cmpl $7,0x40(%rdi); jne 1f; ret; 1: ud2
   const auto at = function("victim", {0x83, 0x7f, 0x40, 0x07, 0x75, 0x01, 0xc3, 0x0f, 0x0b});
-  kernel_.memory.put(kObject + 0x40, std::uint32_t{5});
-  set("RDI", kObject);
+  kernel_.memory.put(kFreed + 0x40, std::uint32_t{5});
+  set("RDI", kFreed);
   (void)follow(at + 7, "RDI");
   ASSERT_TRUE(here_);
   FaultFacts facts;
@@ -305,7 +305,7 @@ TEST_F(FaultTraceTest, TheVerdictSaysWhatWasWantedAndThatItIsNotProven) {
 TEST_F(FaultTraceTest, OfTwoTermsTheOneThatIsNoAddressIsSuspected) {
   (void)follow(0, "RBX");
   const AddressForm form{3, 0, 1, 8, false, 0, false};  // RBX + RAX
-  EXPECT_EQ(trace_->suspect(form, kObject, 0x10), 0) << "there is memory at the base";
+  EXPECT_EQ(trace_->suspect(form, kFreed, 0x10), 0) << "there is memory at the base";
   EXPECT_EQ(trace_->suspect(form, 0x1234'5678'9abc, 0x10), 3);
   EXPECT_EQ(trace_->suspect(form, 0x10, 0x1234'5678'9abc), 0);
   EXPECT_EQ(trace_->suspect(form, 0, 0x10), 3);

@@ -12,10 +12,10 @@ namespace {
 using fake::BtfBuilder;
 using fake::FakeVirtMemory;
 using fake::KallsymsTables;
+using fake::kText;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-constexpr std::uint64_t kText = KallsymsTables::kBase;
 constexpr std::uint64_t kComplete = kText + 0x100, kRelease = kText + 0x200, kEnd = kText + 0x300;
 constexpr std::uint64_t kObject = FakeVirtMemory::kDirectMap + 0x4000;
 constexpr std::uint64_t kSize = 256;

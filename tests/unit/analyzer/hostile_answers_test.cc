@@ -14,14 +14,10 @@
 namespace rig::analyzer {
 namespace {
 
+using fakes::CoreForm;
 using fakes::CoreFormat;
 using testing::HasSubstr;
 using testing::Not;
-
-struct Variant {
-  CoreFormat format;
-  bool flattened;
-};
 
 #if defined(__SANITIZE_ADDRESS__)
 constexpr int kRounds = 5;
@@ -97,7 +93,7 @@ Answers ask_all(std::string_view bytes) {
   return answers;
 }
 
-class HostileAnswers : public testing::TestWithParam<Variant> {
+class HostileAnswers : public testing::TestWithParam<CoreForm> {
  protected:
   std::string file() const {
     const std::string bytes = fake::KernelCore().core().bytes(GetParam().format);
@@ -158,20 +154,8 @@ TEST_P(HostileAnswers, OfAFileWithFlippedBitsEndInTime) {
   }
 }
 
-std::vector<Variant> all_variants() {
-  std::vector<Variant> result;
-  for (const CoreFormat format : fakes::kAllCoreFormats) {
-    result.push_back({format, false});
-    result.push_back({format, true});
-  }
-  return result;
-}
-
-INSTANTIATE_TEST_SUITE_P(All, HostileAnswers, testing::ValuesIn(all_variants()),
-                         [](const auto& variant) {
-                           return std::string(to_string(variant.param.format)) +
-                                  (variant.param.flattened ? "Flattened" : "");
-                         });
+INSTANTIATE_TEST_SUITE_P(All, HostileAnswers, testing::ValuesIn(fakes::all_core_forms()),
+                         [](const auto& form) { return to_string(form.param); });
 
 }  // namespace
 }  // namespace rig::analyzer

@@ -9,11 +9,9 @@ namespace {
 using fake::KernelCore;
 using testing::HasSubstr;
 
-constexpr std::uint64_t kSample = KernelCore::kSample;
-
 TEST(InspectRd, WordsOfEverySizeWithTheirCharacters) {
   KernelCore core;
-  core.memory.put_text(kSample, "Linux version 6.1");
+  core.memory.put_text(KernelCore::kSample, "Linux version 6.1");
   EXPECT_EQ(core.text("rd sample 2"),
             "ffffffff81800100:  65762078756e694c 2e36206e6f697372   Linux version 6.\n");
   EXPECT_EQ(core.text("rd -32 sample"),
@@ -25,8 +23,8 @@ TEST(InspectRd, WordsOfEverySizeWithTheirCharacters) {
 
 TEST(InspectRd, AStringWithoutACountEndsWhereItEnds) {
   KernelCore core;
-  core.memory.put_text(kSample, "Linux version 6.1 and what follows");
-  core.put(kSample + 17, std::uint8_t{0});
+  core.memory.put_text(KernelCore::kSample, "Linux version 6.1 and what follows");
+  core.put(KernelCore::kSample + 17, std::uint8_t{0});
   EXPECT_EQ(core.text("rd -a sample"),
             "ffffffff81800100:  Linux version 6.\nffffffff81800110:  1\n");
   EXPECT_THAT(core.text("rd -a sample 20"), HasSubstr("ffffffff81800110:  1.an"));
@@ -41,8 +39,8 @@ TEST(InspectRd, AnEndCountsTheWords) {
 
 TEST(InspectRd, PointersAreNamed) {
   KernelCore core;
-  core.put(kSample, KernelCore::kText + 0x44);
-  core.put(kSample + 8, std::uint64_t{12});
+  core.put(KernelCore::kSample, KernelCore::kText + 0x44);
+  core.put(KernelCore::kSample + 8, std::uint64_t{12});
   EXPECT_EQ(core.text("rd -S sample 2"),
             "ffffffff81800100:  ffffffff81000044  first+0x4\n"
             "ffffffff81800108:  000000000000000c\n");
@@ -72,7 +70,7 @@ TEST(InspectRd, AUserAddressIsSaidToBeOne) {
 
 TEST(InspectRd, PhysicalAddressesAreReadAsSuch) {
   KernelCore core;
-  core.put(kSample, std::uint64_t{0x1234});
+  core.put(KernelCore::kSample, std::uint64_t{0x1234});
   EXPECT_THAT(core.text("rd -p 0x1800100"), HasSubstr("1800100:  0000000000001234"));
 }
 

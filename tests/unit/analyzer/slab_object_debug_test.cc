@@ -16,9 +16,8 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-constexpr std::uint64_t kDirect = FakeVirtMemory::kDirectMap;
-constexpr std::uint64_t kCacheAt = kDirect + 0x1000;
-constexpr std::uint64_t kSlab = kDirect + 0x20'0000;
+constexpr std::uint64_t kCacheAt = FakeVirtMemory::kDirectMap + 0x1000;
+constexpr std::uint64_t kSlab = FakeVirtMemory::kDirectMap + 0x20'0000;
 constexpr std::uint64_t kRedZone = 0x400, kPoison = 0x800, kKmalloc = 0x1000, kUser = 0x1'0000,
                         kObjectPoison = 0x8000'0000;
 constexpr std::byte kFree{0x6b}, kEnd{0xa5}, kInUse{0x5a}, kActive{0xcc}, kInactive{0xbb};

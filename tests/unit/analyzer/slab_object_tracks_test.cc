@@ -15,9 +15,9 @@ namespace {
 using fake::BtfBuilder;
 using fake::FakeVirtMemory;
 using fake::KallsymsTables;
+using fake::kText;
 using testing::SizeIs;
 
-constexpr std::uint64_t kText = KallsymsTables::kBase;
 constexpr std::uint64_t kData = kText + 0x80'0000;
 constexpr std::uint64_t kHeap = FakeVirtMemory::kDirectMap + 0x10'0000;
 constexpr std::uint64_t kCache = kHeap, kObject = kHeap + 0x2000, kPool = kHeap + 0x8000;

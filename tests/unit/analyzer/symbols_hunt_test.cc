@@ -13,10 +13,10 @@ namespace {
 
 using fake::FakeVirtMemory;
 using fake::KallsymsTables;
+using fake::kText;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-constexpr std::uint64_t kText = KallsymsTables::kBase;
 constexpr std::uint64_t kConstants = kText + 0x10'0000;
 constexpr std::uint64_t kData = kText + 0x80'0000;
 

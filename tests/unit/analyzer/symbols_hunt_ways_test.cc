@@ -12,22 +12,23 @@ namespace {
 
 using fake::FakeVirtMemory;
 using fake::KallsymsTables;
+using fake::kText;
 using testing::Contains;
 using testing::HasSubstr;
-
-constexpr std::uint64_t kText = KallsymsTables::kBase;
-constexpr std::uint64_t kConstants = kText + 0x10'0000;
-constexpr std::uint64_t kTable = kConstants + 0x1004;
-constexpr std::uint64_t kNames = kConstants + 0x8000;
-constexpr std::uint64_t kTypes = kConstants + 0xc000;
-constexpr std::uint64_t kData = kText + 0x80'0000;
-constexpr std::uint64_t kCpuCount = kData + 0x10;
-constexpr std::uint64_t kHeap = 0xffff'0000'0200'0000;
-constexpr std::size_t kFunctions = 40;
 
 // An arm64 kernel with functions, exports and types.
 class Ways : public testing::Test {
  protected:
+  static constexpr std::uint64_t kConstants = kText + 0x10'0000;
+  static constexpr std::uint64_t kTable = kConstants + 0x1004;
+  static constexpr std::uint64_t kNames = kConstants + 0x8000;
+  static constexpr std::uint64_t kTypes = kConstants + 0xc000;
+  static constexpr std::uint64_t kData = kText + 0x80'0000;
+  static constexpr std::uint64_t kCpuCount = kData + 0x10;
+  static constexpr std::uint64_t kHeap = 0xffff'0000'0200'0000;
+  static constexpr std::size_t kFunctions = 40;
+  static constexpr std::uint64_t kWanted = kData + 0x1000;
+
   Ways() {
     tables_.absolute_per_cpu = false;
     for (unsigned i = 0; i < kFunctions; ++i) {
@@ -127,8 +128,6 @@ class Ways : public testing::Test {
   std::optional<Kallsyms> symbols_;
   std::optional<Hunt> hunt_;
 };
-
-constexpr std::uint64_t kWanted = kData + 0x1000;
 
 TEST_F(Ways, TheListOfModulesIsTheOneThatItsModulesPointBackTo) {
   function("find_module_all", {kWanted, kWanted + 0x200});

@@ -10,9 +10,8 @@ namespace {
 
 using fake::FakeVirtMemory;
 using fake::KallsymsTables;
+using fake::kText;
 using testing::HasSubstr;
-
-constexpr std::uint64_t kText = KallsymsTables::kBase;
 
 KallsymsTables example() {
   return {{{0x0, 'A', "__per_cpu_start"},

@@ -11,23 +11,24 @@ namespace {
 using fake::OrcFormat;
 using fake::OrcKernel;
 
-constexpr std::uint64_t kText = OrcKernel::kText;
-
 class OrcOfEachFormat : public testing::TestWithParam<OrcFormat> {};
 
 TEST_P(OrcOfEachFormat, EntriesAreFoundByAnyAddressThatTheyHoldFor) {
   OrcKernel guest(GetParam());
-  guest.row({.address = kText + 0x100, .sp_reg = fake::kSp, .sp_offset = 8});
-  guest.row({.address = kText + 0x101,
+  guest.row({.address = OrcKernel::kText + 0x100, .sp_reg = fake::kSp, .sp_offset = 8});
+  guest.row({.address = OrcKernel::kText + 0x101,
              .sp_reg = fake::kBp,
              .sp_offset = 16,
              .bp_reg = fake::kPrevSp,
              .bp_offset = -16});
-  guest.row({.address = kText + 0x200, .end = true});
-  guest.row({.address = kText + 0x300, .sp_reg = fake::kSp, .type = fake::kRegs, .signal = true});
-  guest.row({.address = kText + 0x400});
+  guest.row({.address = OrcKernel::kText + 0x200, .end = true});
+  guest.row({.address = OrcKernel::kText + 0x300,
+             .sp_reg = fake::kSp,
+             .type = fake::kRegs,
+             .signal = true});
+  guest.row({.address = OrcKernel::kText + 0x400});
   const auto find = [&](std::uint64_t offset) {
-    return guest.kernel().unwind_entry(VirtAddr{kText + offset});
+    return guest.kernel().unwind_entry(VirtAddr{OrcKernel::kText + offset});
   };
   EXPECT_FALSE(find(0xff));
   ASSERT_TRUE(find(0x100));
@@ -63,18 +64,19 @@ TEST(Orc, ATableThatIsNotThereHasNoEntries) {
   guest.plain("f", 0);
   guest.kernel();
   guest.memory.pages.forget(OrcKernel::kEntries);
-  EXPECT_FALSE(guest.kernel().unwind_entry(VirtAddr{kText + 0x100}));
+  EXPECT_FALSE(guest.kernel().unwind_entry(VirtAddr{OrcKernel::kText + 0x100}));
   guest.memory.pages.forget(OrcKernel::kDistances);
-  EXPECT_FALSE(guest.kernel().unwind_entry(VirtAddr{kText + 0x100}));
+  EXPECT_FALSE(guest.kernel().unwind_entry(VirtAddr{OrcKernel::kText + 0x100}));
 }
 
 TEST(Orc, AnUnsortedTableGivesSomeEntryOrNoneButEnds) {
   OrcKernel guest;
   for (unsigned i = 0; i < 999; ++i) {
-    guest.row({.address = kText + i * 7919 % 0x3000, .sp_reg = fake::kSp, .sp_offset = 8});
+    guest.row(
+        {.address = OrcKernel::kText + i * 7919 % 0x3000, .sp_reg = fake::kSp, .sp_offset = 8});
   }
   for (std::uint64_t at = 0; at < 0x4000; at += 5) {
-    const auto entry = guest.kernel().unwind_entry(VirtAddr{kText + at});
+    const auto entry = guest.kernel().unwind_entry(VirtAddr{OrcKernel::kText + at});
     if (entry) {
       EXPECT_EQ(entry->sp_offset, 8);
     }

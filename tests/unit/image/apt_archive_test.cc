@@ -27,14 +27,14 @@ TEST(Depends, GivesFirstAlternativesAndExactVersions) {
 
 using Apt = ImageTest;
 
-AptArchive archive() {
+AptArchive debian() {
   return AptArchive({"/nonexistent", false, {}});
 }
 
 TEST_F(Apt, UnknownPackagesAreLeftOut) {
   add_program("apt-cache",
               "printf 'Package: a\\nVersion: 1\\n'; echo 'E: No packages found' >&2; exit 100");
-  const auto stanzas = archive().show({"a", "b"});
+  const auto stanzas = debian().show({"a", "b"});
   ASSERT_TRUE(stanzas) << stanzas.error().message();
   EXPECT_EQ(stanzas->size(), 1U);
 }
@@ -46,7 +46,7 @@ TEST_F(Apt, DownloadTellsItsProgressAndFindsTheFiles) {
   fs::create_directories(path("dl"));
   std::vector<double> seen;
   const auto files =
-      archive().download({{"a", "1"}}, path("dl"), [&](double part) { seen.push_back(part); });
+      debian().download({{"a", "1"}}, path("dl"), [&](double part) { seen.push_back(part); });
   ASSERT_TRUE(files && *files) << files.error().message();
   EXPECT_EQ((*files)->front().filename(), "a_1_amd64.deb");
   EXPECT_EQ(seen, (std::vector<double>{0.125, 1.0}));
@@ -57,7 +57,7 @@ TEST_F(Apt, PackageGoneFromTheArchiveIsAbsenceNotAnError) {
       "apt-get",
       "echo 'E: Failed to fetch http://x/a.deb  404  Not Found [IP: 1.2.3.4 80]' >&2; exit 100");
   fs::create_directories(path("dl"));
-  const auto files = archive().download({{"a", "1"}}, path("dl"));
+  const auto files = debian().download({{"a", "1"}}, path("dl"));
   ASSERT_TRUE(files) << files.error().message();
   EXPECT_FALSE(files->has_value());
 }
@@ -65,14 +65,14 @@ TEST_F(Apt, PackageGoneFromTheArchiveIsAbsenceNotAnError) {
 TEST_F(Apt, UnreachableArchiveIsAnErrorThatQuotesApt) {
   add_program("apt-get", "echo 'E: Temporary failure resolving host' >&2; exit 100");
   fs::create_directories(path("dl"));
-  const auto files = archive().download({{"a", "1"}}, path("dl"));
+  const auto files = debian().download({{"a", "1"}}, path("dl"));
   ASSERT_FALSE(files);
   EXPECT_EQ(files.error().blame, Blame::kRig);
   EXPECT_NE(files.error().what.find("Temporary failure resolving"), std::string::npos);
 }
 
 TEST_F(Apt, UpdateWithoutTheRightToIsAHint) {
-  const Status status = archive().update();
+  const Status status = debian().update();
   ASSERT_FALSE(status);
   EXPECT_EQ(status.error().hint, "sudo apt-get update");
 }

@@ -31,8 +31,8 @@ store::Attempt survived(double rate) {
   return a;
 }
 
-store::CellRecord cell(std::string detector, std::string variant,
-                       std::vector<store::Attempt> attempts) {
+store::CellRecord cell_of(std::string detector, std::string variant,
+                          std::vector<store::Attempt> attempts) {
   store::CellRecord c;
   c.scenario = "late-completion";
   c.arch = "x86_64";
@@ -46,14 +46,14 @@ store::CellRecord cell(std::string detector, std::string variant,
 
 store::RunRecord two_detectors() {
   store::RunRecord run;
-  run.cells = {cell("none", "faulty",
-                    {crash("null-deref", "skb_release_data", "", 1.0),
-                     crash("null-deref", "skb_release_data", "", 3.0),
-                     crash("null-deref", "skb_release_data", "", 2.0)}),
-               cell("none", "fixed", {survived(200)}),
-               cell("kasan", "faulty",
-                    {crash("kasan-use-after-free", "late_write", "late_completion", 0.5)}),
-               cell("kasan", "fixed", {survived(50)})};
+  run.cells = {cell_of("none", "faulty",
+                       {crash("null-deref", "skb_release_data", "", 1.0),
+                        crash("null-deref", "skb_release_data", "", 3.0),
+                        crash("null-deref", "skb_release_data", "", 2.0)}),
+               cell_of("none", "fixed", {survived(200)}),
+               cell_of("kasan", "faulty",
+                       {crash("kasan-use-after-free", "late_write", "late_completion", 0.5)}),
+               cell_of("kasan", "fixed", {survived(50)})};
   return run;
 }
 

@@ -4,18 +4,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "fakes/code_location.h"
+
 namespace rig::verdict {
 namespace {
 
 using analyzer::CorruptionKind;
 using analyzer::Findings;
+using fakes::code_in;
 using scenario::CorruptionPredicate;
 using scenario::PerCpuPredicate;
 using testing::HasSubstr;
-
-analyzer::CodeLocation at(std::string function, std::string module = {}) {
-  return {VirtAddr{0xffffffff81000000}, std::move(function), 0x10, std::move(module)};
-}
 
 // A freed object of kmalloc-1k with 0x106 where poison belongs.
 Findings poisoned() {
@@ -29,7 +28,7 @@ Findings poisoned() {
   corruption.found = {std::byte{6}, std::byte{1}, std::byte{0}, std::byte{0}};
   corruption.allocated = false;
   corruption.free.emplace();
-  corruption.free->stack = {at("kfree"), at("lc_complete.isra.0", "late_completion")};
+  corruption.free->stack = {code_in("kfree"), code_in("lc_complete.isra.0", "late_completion")};
   findings.slab.corruptions.push_back(corruption);
   return findings;
 }
@@ -92,7 +91,7 @@ Findings traced() {
   Findings findings;
   for (const char* name :
        {"panic", "oops_end", "skb_release_data", "napi_consume_skb.cold", "net_rx_action"}) {
-    findings.backtrace.frames.emplace_back().at = at(name);
+    findings.backtrace.frames.emplace_back().at = code_in(name);
   }
   findings.backtrace.frames[1].reliable = false;
   return findings;

@@ -3,16 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include "fakes/code_location.h"
 #include "verdict/verdict.h"
 
 namespace rig::verdict {
 namespace {
 
 using analyzer::Findings;
-
-analyzer::CodeLocation at(std::string function, std::string module = {}) {
-  return {VirtAddr{0xffffffff81000000}, std::move(function), 0x10, std::move(module)};
-}
+using fakes::code_in;
 
 oops::Report report(std::string kind, std::string function, std::uint64_t address) {
   oops::Report r;
@@ -26,7 +24,7 @@ oops::Report report(std::string kind, std::string function, std::uint64_t addres
 
 analyzer::BacktraceFrame frame(std::string function, std::string exception = {}) {
   analyzer::BacktraceFrame each;
-  each.at = at(std::move(function));
+  each.at = code_in(std::move(function));
   each.exception = std::move(exception);
   return each;
 }
@@ -67,7 +65,7 @@ Findings double_free() {
   corruption.object = VirtAddr{0xffff888003c0a008};
   corruption.found = std::vector<std::byte>(8, std::byte{0xff});
   corruption.free.emplace();
-  corruption.free->stack = {at("kfree"), at("toa_getname", "toa")};
+  corruption.free->stack = {code_in("kfree"), code_in("toa_getname", "toa")};
   findings.slab.corruptions = {corruption, corruption};
   return findings;
 }

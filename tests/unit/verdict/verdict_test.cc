@@ -9,7 +9,7 @@ namespace {
 using analyzer::Findings;
 
 // The signature of late-completion.
-scenario::Expectation late_completion() {
+scenario::Expectation expected_crash() {
   scenario::Expectation expectation;
   expectation.report.emplace();
   expectation.report->kind = "null-deref";
@@ -25,7 +25,7 @@ scenario::Expectation survive() {
   return expectation;
 }
 
-oops::Report report() {
+oops::Report null_deref() {
   oops::Report r;
   r.kind = "null-deref";
   r.title = "BUG: unable to handle kernel NULL pointer dereference in skb_release_data";
@@ -54,7 +54,7 @@ Findings findings_of(std::uint32_t value) {
 Observation crash(const Findings* findings) {
   Observation seen;
   seen.crashed = true;
-  seen.report = report();
+  seen.report = null_deref();
   seen.findings = findings;
   return seen;
 }
@@ -69,7 +69,7 @@ Check check(const Judgement& judgement, std::string_view predicate) {
 
 TEST(Judge, CrashThatSatisfiesEveryPredicateIsExpected) {
   const Findings findings = findings_of(0x106);
-  const Judgement judgement = judge(late_completion(), crash(&findings));
+  const Judgement judgement = judge(expected_crash(), crash(&findings));
   EXPECT_EQ(judgement.outcome, Outcome::kExpectedCrash);
   ASSERT_EQ(judgement.checks.size(), 4u);
   for (const Check& each : judgement.checks) EXPECT_TRUE(each.holds) << each.predicate;
@@ -81,7 +81,7 @@ TEST(Judge, OtherAddressIsAnotherCrashAndBothAreNamed) {
   const Findings findings = findings_of(0x106);
   Observation seen = crash(&findings);
   seen.report->address = 0x1234;
-  const Judgement judgement = judge(late_completion(), seen);
+  const Judgement judgement = judge(expected_crash(), seen);
   EXPECT_EQ(judgement.outcome, Outcome::kOtherCrash);
   EXPECT_EQ(check(judgement, "report.address").expected, "0x106");
   EXPECT_EQ(check(judgement, "report.address").found, "0x1234");
@@ -90,7 +90,7 @@ TEST(Judge, OtherAddressIsAnotherCrashAndBothAreNamed) {
 }
 
 TEST(Judge, OtherKindFunctionAndMissingFieldsDoNotHold) {
-  scenario::Expectation expectation = late_completion();
+  scenario::Expectation expectation = expected_crash();
   expectation.object.reset();
   expectation.report->access = "write";
   expectation.report->cache = "kmalloc-1k";
@@ -112,7 +112,7 @@ TEST(Judge, CrashWithoutReportFailsEveryReportPredicate) {
   Observation seen;
   seen.crashed = true;
   seen.findings = &findings;
-  const Judgement judgement = judge(late_completion(), seen);
+  const Judgement judgement = judge(expected_crash(), seen);
   EXPECT_EQ(judgement.outcome, Outcome::kOtherCrash);
   EXPECT_EQ(check(judgement, "report.kind").found, "no report");
   EXPECT_TRUE(check(judgement, "object").holds);
@@ -120,7 +120,7 @@ TEST(Judge, CrashWithoutReportFailsEveryReportPredicate) {
 
 TEST(Judge, SameReportWithoutTheSharedObjectIsAnotherCrash) {
   const Findings findings = findings_of(0);
-  const Judgement judgement = judge(late_completion(), crash(&findings));
+  const Judgement judgement = judge(expected_crash(), crash(&findings));
   EXPECT_EQ(judgement.outcome, Outcome::kOtherCrash);
   EXPECT_EQ(check(judgement, "object").expected,
             "kmalloc-1k object holds 0x106 (4 bytes) at +0x2c8");
@@ -129,7 +129,7 @@ TEST(Judge, SameReportWithoutTheSharedObjectIsAnotherCrash) {
 }
 
 TEST(Judge, CrashWithoutFindingsDoesNotProveTheObject) {
-  const Judgement judgement = judge(late_completion(), crash(nullptr));
+  const Judgement judgement = judge(expected_crash(), crash(nullptr));
   EXPECT_EQ(judgement.outcome, Outcome::kOtherCrash);
   EXPECT_EQ(check(judgement, "object").found, "no findings: the core was not analyzed");
 }
@@ -137,7 +137,7 @@ TEST(Judge, CrashWithoutFindingsDoesNotProveTheObject) {
 TEST(ObjectCheck, AnyOfSeveralObjectsMayHoldTheValue) {
   Findings findings = findings_of(0);
   add_object(findings, 0xffff888003c0b000, "kmalloc-1024", 0x106);
-  const Judgement judgement = judge(late_completion(), crash(&findings));
+  const Judgement judgement = judge(expected_crash(), crash(&findings));
   EXPECT_EQ(judgement.outcome, Outcome::kExpectedCrash);
   EXPECT_EQ(check(judgement, "object").found,
             "kmalloc-1024 object 0xffff888003c0b000 holds 0x106 at +0x2c8");
@@ -146,7 +146,7 @@ TEST(ObjectCheck, AnyOfSeveralObjectsMayHoldTheValue) {
 TEST(ObjectCheck, ObjectsOfOtherCachesDoNotCount) {
   Findings findings;
   add_object(findings, 0xffff888003c0b000, "kmalloc-2k", 0x106);
-  const Judgement judgement = judge(late_completion(), crash(&findings));
+  const Judgement judgement = judge(expected_crash(), crash(&findings));
   EXPECT_EQ(judgement.outcome, Outcome::kOtherCrash);
   EXPECT_EQ(check(judgement, "object").found,
             "no pointer leads to a slab object of kmalloc-1k (only of kmalloc-2k)");
@@ -155,7 +155,7 @@ TEST(ObjectCheck, ObjectsOfOtherCachesDoNotCount) {
 TEST(ObjectCheck, WithoutCacheEveryObjectCounts) {
   Findings findings;
   add_object(findings, 0xffff888003c0b000, "TCP", 0x106);
-  scenario::Expectation expectation = late_completion();
+  scenario::Expectation expectation = expected_crash();
   expectation.object->cache.reset();
   EXPECT_EQ(judge(expectation, crash(&findings)).outcome, Outcome::kExpectedCrash);
 }
@@ -165,7 +165,7 @@ TEST(ObjectCheck, ObjectIsNamedOnceHoweverManyPointersLeadToIt) {
   add_object(findings, 0xffff888003c0b000, "kmalloc-1k", 2);
   add_object(findings, 0xffff888003c0a000, "kmalloc-1k", 1);
   add_object(findings, 0xffff888003c0b000, "kmalloc-1k", 2);
-  EXPECT_EQ(check(judge(late_completion(), crash(&findings)), "object").found,
+  EXPECT_EQ(check(judge(expected_crash(), crash(&findings)), "object").found,
             "kmalloc-1k object 0xffff888003c0a000 holds 0x1 at +0x2c8; "
             "kmalloc-1k object 0xffff888003c0b000 holds 0x2 at +0x2c8");
 }
@@ -175,28 +175,28 @@ TEST(ObjectCheck, ManyObjectsAreCutShort) {
   for (std::uint64_t i = 0; i < 10; ++i) {
     add_object(findings, 0xffff888003c00000 + i * 1024, "kmalloc-1k", 0);
   }
-  const std::string found = check(judge(late_completion(), crash(&findings)), "object").found;
+  const std::string found = check(judge(expected_crash(), crash(&findings)), "object").found;
   EXPECT_TRUE(found.ends_with("; and 6 more")) << found;
 }
 
 TEST(ObjectCheck, PointersThatLeadNowhereAreNoObjects) {
   Findings findings;
   findings.pointers.push_back({"register RAX", VirtAddr{0x106}, "", std::nullopt, 0});
-  EXPECT_EQ(check(judge(late_completion(), crash(&findings)), "object").found,
+  EXPECT_EQ(check(judge(expected_crash(), crash(&findings)), "object").found,
             "no pointer leads to a slab object");
 }
 
 TEST(ObjectCheck, ValueBeyondTheBytesInTheCoreDoesNotHold) {
   Findings findings = findings_of(0x106);
   findings.pointers[0].object->content.resize(0x2ca);
-  const Check found = check(judge(late_completion(), crash(&findings)), "object");
+  const Check found = check(judge(expected_crash(), crash(&findings)), "object");
   EXPECT_FALSE(found.holds);
   EXPECT_EQ(found.found, "kmalloc-1k object 0xffff888003c0a000 is not in the core at +0x2c8");
 }
 
 TEST(ObjectCheck, EightBytesAreComparedWhole) {
   Findings findings = findings_of(0x106);  // followed by 0xee bytes
-  scenario::Expectation expectation = late_completion();
+  scenario::Expectation expectation = expected_crash();
   expectation.object->size = 8;
   EXPECT_FALSE(check(judge(expectation, crash(&findings)), "object").holds);
   expectation.object->holds = 0xeeeeeeee00000106;
@@ -206,7 +206,7 @@ TEST(ObjectCheck, EightBytesAreComparedWhole) {
 TEST(Judge, ExpectedCrashThatDidNotComeIsSurvived) {
   Observation seen;
   seen.survived = true;
-  const Judgement judgement = judge(late_completion(), seen);
+  const Judgement judgement = judge(expected_crash(), seen);
   EXPECT_EQ(judgement.outcome, Outcome::kSurvived);
   EXPECT_EQ(check(judgement, "crashes").found, "survived");
   EXPECT_FALSE(check(judgement, "crashes").holds);
@@ -216,7 +216,7 @@ TEST(Judge, ExpectedCrashThatDidNotComeIsSurvived) {
 TEST(Judge, HungIsHungWhateverWasExpected) {
   Observation seen;
   seen.hung = true;
-  EXPECT_EQ(judge(late_completion(), seen).outcome, Outcome::kHung);
+  EXPECT_EQ(judge(expected_crash(), seen).outcome, Outcome::kHung);
   EXPECT_EQ(judge(survive(), seen).outcome, Outcome::kHung);
   EXPECT_EQ(check(judge(survive(), seen), "survives").found, "hung");
 }
@@ -224,9 +224,9 @@ TEST(Judge, HungIsHungWhateverWasExpected) {
 TEST(Judge, HungAfterAReportIsStillHung) {
   Observation seen;
   seen.hung = true;
-  seen.report = report();
-  EXPECT_EQ(judge(late_completion(), seen).outcome, Outcome::kHung);
-  EXPECT_EQ(check(judge(survive(), seen), "survives").found, "hung after " + report().title);
+  seen.report = null_deref();
+  EXPECT_EQ(judge(expected_crash(), seen).outcome, Outcome::kHung);
+  EXPECT_EQ(check(judge(survive(), seen), "survives").found, "hung after " + null_deref().title);
   seen.crashed = true;
   EXPECT_EQ(judge(survive(), seen).outcome, Outcome::kOtherCrash);
 }
@@ -243,18 +243,18 @@ TEST(Judge, SurvivorThatCrashedIsAnotherCrashEvenIfItIsTheKnownOne) {
   const Judgement judgement = judge(survive(), crash(nullptr));
   EXPECT_EQ(judgement.outcome, Outcome::kOtherCrash);
   EXPECT_EQ(check(judgement, "survives").expected, "yes");
-  EXPECT_EQ(check(judgement, "survives").found, report().title);
+  EXPECT_EQ(check(judgement, "survives").found, null_deref().title);
 }
 
 TEST(Judge, SurvivorWithAReportDidNotSurvive) {
   Observation seen;
   seen.survived = true;
-  seen.report = report();
+  seen.report = null_deref();
   EXPECT_EQ(judge(survive(), seen).outcome, Outcome::kOtherCrash);
 }
 
 TEST(Judge, NoEndAtAllIsTheRigsFault) {
-  EXPECT_EQ(judge(late_completion(), {}).outcome, Outcome::kRigError);
+  EXPECT_EQ(judge(expected_crash(), {}).outcome, Outcome::kRigError);
   EXPECT_EQ(judge(survive(), {}).outcome, Outcome::kRigError);
 }
 
@@ -266,7 +266,7 @@ using Outcomes = std::vector<Outcome>;
 
 TEST(CellVerdict, AllSomeNoneOfTheAttemptsAsExpected) {
   const auto verdict = [](const Outcomes& outcomes) {
-    return cell_verdict(late_completion(), outcomes);
+    return cell_verdict(expected_crash(), outcomes);
   };
   EXPECT_EQ(verdict({Outcome::kExpectedCrash, Outcome::kExpectedCrash}), Verdict::kPass);
   EXPECT_EQ(verdict({Outcome::kExpectedCrash, Outcome::kSurvived}), Verdict::kFlaky);
@@ -277,17 +277,17 @@ TEST(CellVerdict, AllSomeNoneOfTheAttemptsAsExpected) {
 TEST(CellVerdict, SurvivingIsGoodOnlyWhereItIsExpected) {
   const Outcomes survived{Outcome::kSurvived};
   EXPECT_EQ(cell_verdict(survive(), survived), Verdict::kPass);
-  EXPECT_EQ(cell_verdict(late_completion(), survived), Verdict::kFail);
+  EXPECT_EQ(cell_verdict(expected_crash(), survived), Verdict::kFail);
   const Outcomes crashed{Outcome::kExpectedCrash};
   EXPECT_EQ(cell_verdict(survive(), crashed), Verdict::kFail);
 }
 
 TEST(CellVerdict, RigErrorIsNeverAVerdictOnTheKernel) {
-  EXPECT_EQ(cell_verdict(late_completion(), Outcomes{Outcome::kExpectedCrash, Outcome::kRigError}),
+  EXPECT_EQ(cell_verdict(expected_crash(), Outcomes{Outcome::kExpectedCrash, Outcome::kRigError}),
             Verdict::kError);
-  EXPECT_EQ(cell_verdict(late_completion(), Outcomes{Outcome::kOtherCrash, Outcome::kRigError}),
+  EXPECT_EQ(cell_verdict(expected_crash(), Outcomes{Outcome::kOtherCrash, Outcome::kRigError}),
             Verdict::kError);
-  EXPECT_EQ(cell_verdict(late_completion(), Outcomes{}), Verdict::kError);
+  EXPECT_EQ(cell_verdict(expected_crash(), Outcomes{}), Verdict::kError);
 }
 
 TEST(Names, EveryOutcomeAndVerdictIsReadBack) {
