@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "guest/stress/load.h"
+#include "guest/stress/options.h"
 
 namespace rig::guest {
 namespace {
@@ -35,31 +36,11 @@ constexpr std::uint64_t kMostMessages = 4;
 // struct unix_address: 8 bytes, the family's 2 and this name: at most 32.
 constexpr std::size_t kLocalName = 16;
 
-struct Options {
-  unsigned seconds = 10;
+struct Settings {
+  std::uint64_t seconds = 10;
   std::uint64_t seed = 1;
   std::vector<std::string> validate;
 };
-
-std::optional<Options> parse_options(int argc, char** argv) {
-  Options options;
-  for (int i = 1; i + 1 < argc; i += 2) {
-    char* end = nullptr;
-    const std::uint64_t number = std::strtoull(argv[i + 1], &end, 10);
-    const bool is_number = *argv[i + 1] != '\0' && *end == '\0';
-    if (std::strcmp(argv[i], "--seconds") == 0 && is_number && number != 0) {
-      options.seconds = static_cast<unsigned>(number);
-    } else if (std::strcmp(argv[i], "--seed") == 0 && is_number) {
-      options.seed = number;
-    } else if (std::strcmp(argv[i], "--validate") == 0) {
-      options.validate.emplace_back(argv[i + 1]);
-    } else {
-      return std::nullopt;
-    }
-  }
-  if (argc % 2 == 0) return std::nullopt;
-  return options;
-}
 
 // A reset instead of FIN: nothing stays in TIME_WAIT.
 void reset(int& fd) {
@@ -72,8 +53,8 @@ void reset(int& fd) {
 
 class Rounds {
  public:
-  Rounds(Load& load, const Options& options)
-      : load_(load), options_(options), random_(options.seed) {
+  Rounds(Load& load, const Settings& settings)
+      : load_(load), settings_(settings), random_(settings.seed) {
     clients_.fill(-1);
     servers_.fill(-1);
   }
@@ -90,7 +71,7 @@ class Rounds {
   bool validate();
 
   Load& load_;
-  const Options& options_;
+  const Settings& settings_;
   Random random_;
   int listener_ = -1;
   sockaddr_in address_{};
@@ -170,7 +151,7 @@ bool Rounds::name_locals() {
 }
 
 bool Rounds::validate() {
-  for (const std::string& cache : options_.validate) {
+  for (const std::string& cache : settings_.validate) {
     const std::string path = "/sys/kernel/slab/" + cache + "/validate";
     const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC);
     const bool ok = fd >= 0 && write(fd, "1", 1) == 1;
@@ -188,11 +169,11 @@ bool Rounds::run_once() {
   return ok && validate() && name_locals();
 }
 
-int run(const Options& options) {
+int run(const Settings& settings) {
   Load load("connections");
-  Rounds rounds(load, options);
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(options.seconds);
-  std::printf("connections: %u s, seed %" PRIu64 "\n", options.seconds, options.seed);
+  Rounds rounds(load, settings);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(settings.seconds);
+  std::printf("connections: %" PRIu64 " s, seed %" PRIu64 "\n", settings.seconds, settings.seed);
   std::fflush(stdout);
   if (rounds.listen()) {
     while (std::chrono::steady_clock::now() < end && rounds.run_once()) {
@@ -208,10 +189,10 @@ int run(const Options& options) {
 }  // namespace rig::guest
 
 int main(int argc, char** argv) {
-  const auto options = rig::guest::parse_options(argc, argv);
-  if (!options) {
-    std::fprintf(stderr, "usage: connections [--seconds N] [--seed N] [--validate CACHE]...\n");
-    return 2;
-  }
-  return rig::guest::run(*options);
+  rig::guest::Settings settings;
+  rig::guest::Options options("connections");
+  options.number("--seconds", settings.seconds);
+  options.number("--seed", settings.seed, 0);
+  options.texts("--validate", "CACHE", settings.validate);
+  return options.parse(argc, argv) ? rig::guest::run(settings) : rig::guest::Options::kUsage;
 }

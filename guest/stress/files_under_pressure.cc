@@ -25,6 +25,7 @@
 #include "guest/stress/file_load.h"
 #include "guest/stress/load.h"
 #include "guest/stress/memory_load.h"
+#include "guest/stress/options.h"
 
 namespace rig::guest {
 namespace {
@@ -33,49 +34,17 @@ constexpr char kFolder[] = "/tmp/files";
 constexpr unsigned kLeftPercent = 5;                    // of memory, while it is short
 constexpr std::size_t kReuse = std::size_t{512} << 10;  // what was given back has new owners then
 
-struct Options {
-  unsigned long seconds = 10;
-  unsigned long rounds = 0;  // 0: as many as there is time for
-  unsigned long files = 1000;
-  unsigned long seed = 1;
-  unsigned long stay = 0;  // one of so many files stays open, and is deleted after the others
+struct Settings {
+  std::uint64_t seconds = 10;
+  std::uint64_t rounds = 0;  // 0: as many as there is time for
+  std::uint64_t files = 1000;
+  std::uint64_t seed = 1;
+  std::uint64_t stay = 0;  // one of so many files stays open, and is deleted after the others
   std::string disk = "/dev/vda";
   std::string mount_options;
   std::string events;  // a file that tells of deletions; empty: nobody asks
   std::string shrink;  // a slab cache whose free slabs are given back when memory is short
 };
-
-std::optional<Options> parse_options(int argc, char** argv) {
-  Options options;
-  const auto number_of = [&](const char* name) {
-    return std::strcmp(name, "--seconds") == 0  ? &options.seconds
-           : std::strcmp(name, "--rounds") == 0 ? &options.rounds
-           : std::strcmp(name, "--files") == 0  ? &options.files
-           : std::strcmp(name, "--seed") == 0   ? &options.seed
-           : std::strcmp(name, "--stay") == 0   ? &options.stay
-                                                : nullptr;
-  };
-  const auto text_of = [&](const char* name) {
-    return std::strcmp(name, "--disk") == 0      ? &options.disk
-           : std::strcmp(name, "--options") == 0 ? &options.mount_options
-           : std::strcmp(name, "--events") == 0  ? &options.events
-           : std::strcmp(name, "--shrink") == 0  ? &options.shrink
-                                                 : nullptr;
-  };
-  for (int i = 1; i < argc; i += 2) {
-    if (i + 1 == argc) return std::nullopt;
-    if (unsigned long* const number = number_of(argv[i])) {
-      char* end = nullptr;
-      *number = std::strtoul(argv[i + 1], &end, 10);
-      if (*end != '\0' || *number == 0) return std::nullopt;
-    } else if (std::string* const text = text_of(argv[i])) {
-      *text = argv[i + 1];
-    } else {
-      return std::nullopt;
-    }
-  }
-  return options;
-}
 
 // Reads all that there is to read, as whoever is told about deletions does.
 bool drain(Load& load, const std::string& path) {
@@ -115,11 +84,11 @@ void wait_for_readers() {
 
 // Memory gets short while the deleted files' inodes are still unread news, and stays short while
 // they are read.
-bool press(Load& load, const Options& options) {
+bool press(Load& load, const Settings& settings) {
   MemoryHog hog(load);
   if (!hog.take_all_but(kLeftPercent)) return false;
-  if (!shrink(load, options.shrink) || !hog.take(kReuse)) return false;
-  if (!drain(load, options.events)) return false;
+  if (!shrink(load, settings.shrink) || !hog.take(kReuse)) return false;
+  if (!drain(load, settings.events)) return false;
   wait_for_readers();
   return true;
 }
@@ -130,33 +99,34 @@ bool set_watermarks(Load& load) {
   return write_text(load, "/proc/sys/vm/watermark_scale_factor", "100\n");  // 1 %; default 0.1 %
 }
 
-bool mount_disk(Load& load, const Options& options) {
+bool mount_disk(Load& load, const Settings& settings) {
   mkdir("/tmp", 0755);
   mkdir(kFolder, 0755);
-  if (mount(options.disk.c_str(), kFolder, "ext4", 0, options.mount_options.c_str()) == 0) {
+  if (mount(settings.disk.c_str(), kFolder, "ext4", 0, settings.mount_options.c_str()) == 0) {
     return true;
   }
-  load.fail_setup(("mount " + options.disk).c_str(), errno);
+  load.fail_setup(("mount " + settings.disk).c_str(), errno);
   return false;
 }
 
-int run(const Options& options) {
+int run(const Settings& settings) {
   Load load("files_under_pressure");
-  if (!set_watermarks(load) || !mount_disk(load, options)) return load.exit_code();
-  std::printf("files_under_pressure: %lu s, %lu files, seed %lu, on %s (%s)\n", options.seconds,
-              options.files, options.seed, options.disk.c_str(),
-              options.mount_options.empty() ? "no options" : options.mount_options.c_str());
+  if (!set_watermarks(load) || !mount_disk(load, settings)) return load.exit_code();
+  std::printf("files_under_pressure: %" PRIu64 " s, %" PRIu64 " files, seed %" PRIu64
+              ", on %s (%s)\n",
+              settings.seconds, settings.files, settings.seed, settings.disk.c_str(),
+              settings.mount_options.empty() ? "no options" : settings.mount_options.c_str());
   std::fflush(stdout);
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(options.seconds);
-  FileWorker files(load, kFolder, options.seed, options.stay);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(settings.seconds);
+  FileWorker files(load, kFolder, settings.seed, settings.stay);
   unsigned long round = 0;
   while (std::chrono::steady_clock::now() < end &&
-         (options.rounds == 0 || round < options.rounds)) {
-    const bool done = files.create(++round, static_cast<unsigned>(options.files)) &&
+         (settings.rounds == 0 || round < settings.rounds)) {
+    const bool done = files.create(++round, static_cast<unsigned>(settings.files)) &&
                       files.verify() && files.remove();
     wait_for_readers();
-    if (!done || !press(load, options)) break;
-    if (!files.verify() || !files.remove_rest() || !drain(load, options.events)) break;
+    if (!done || !press(load, settings)) break;
+    if (!files.verify() || !files.remove_rest() || !drain(load, settings.events)) break;
     std::printf("files_under_pressure: %lu rounds, %" PRIu64 " files written, %" PRIu64 " read\n",
                 round, load.counters().writes.load(), load.counters().reads.load());
     std::fflush(stdout);
@@ -169,12 +139,16 @@ int run(const Options& options) {
 }  // namespace rig::guest
 
 int main(int argc, char** argv) {
-  const auto options = rig::guest::parse_options(argc, argv);
-  if (!options) {
-    std::fprintf(stderr,
-                 "usage: files_under_pressure [--seconds N] [--rounds N] [--files N] [--seed N] "
-                 "[--disk PATH] [--options TEXT] [--events PATH] [--shrink CACHE] [--stay N]\n");
-    return 2;
-  }
-  return rig::guest::run(*options);
+  rig::guest::Settings settings;
+  rig::guest::Options options("files_under_pressure");
+  options.number("--seconds", settings.seconds);
+  options.number("--rounds", settings.rounds);
+  options.number("--files", settings.files);
+  options.number("--seed", settings.seed);
+  options.text("--disk", "PATH", settings.disk);
+  options.text("--options", "TEXT", settings.mount_options);
+  options.text("--events", "PATH", settings.events);
+  options.text("--shrink", "CACHE", settings.shrink);
+  options.number("--stay", settings.stay);
+  return options.parse(argc, argv) ? rig::guest::run(settings) : rig::guest::Options::kUsage;
 }

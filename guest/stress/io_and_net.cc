@@ -18,6 +18,7 @@
 #include "guest/stress/disk_load.h"
 #include "guest/stress/load.h"
 #include "guest/stress/net_load.h"
+#include "guest/stress/options.h"
 
 namespace rig::guest {
 namespace {
@@ -26,34 +27,12 @@ constexpr unsigned kDiskWorkers = 8;
 constexpr char kVendor[] = "CRASHRIG";  // of guest/modules/late_completion's disk
 constexpr std::chrono::seconds kDiskTimeout{15};
 
-struct Options {
-  unsigned seconds = 10;
+struct Settings {
+  std::uint64_t seconds = 10;
   std::string disk;        // empty: the first of kVendor
   bool net_only = false;   // the packets alone, on any guest
   bool disk_only = false;  // the disk alone
 };
-
-std::optional<Options> parse_options(int argc, char** argv) {
-  Options options;
-  for (int i = 1; i < argc; ++i) {
-    const bool has_value = i + 1 < argc;
-    if (std::strcmp(argv[i], "--net-only") == 0) {
-      options.net_only = true;
-    } else if (std::strcmp(argv[i], "--disk-only") == 0) {
-      options.disk_only = true;
-    } else if (std::strcmp(argv[i], "--seconds") == 0 && has_value) {
-      char* end = nullptr;
-      options.seconds = static_cast<unsigned>(std::strtoul(argv[++i], &end, 10));
-      if (*end != '\0' || options.seconds == 0) return std::nullopt;
-    } else if (std::strcmp(argv[i], "--disk") == 0 && has_value) {
-      options.disk = argv[++i];
-    } else {
-      return std::nullopt;
-    }
-  }
-  if (options.net_only && (options.disk_only || !options.disk.empty())) return std::nullopt;
-  return options;
-}
 
 void print_counters(const char* when, Counters& counters) {
   std::printf("io_and_net: %s: %" PRIu64 " reads, %" PRIu64 " writes, %" PRIu64
@@ -64,19 +43,18 @@ void print_counters(const char* when, Counters& counters) {
 }
 
 // Until the time is over or something failed, with a line each second.
-void watch(Load& load, unsigned seconds) {
-  auto next = std::chrono::steady_clock::now();
-  for (unsigned second = 1; second <= seconds && !load.stopping(); ++second) {
-    next += std::chrono::seconds(1);
-    std::this_thread::sleep_until(next);
+void watch(Load& load, std::uint64_t seconds) {
+  const auto start = Load::Clock::now();
+  for (std::uint64_t second = 1; second <= seconds; ++second) {
+    if (!load.wait_until(start + std::chrono::seconds(second))) break;
     print_counters((std::to_string(second) + " s").c_str(), load.counters());
   }
   load.stop();
 }
 
 // The disk to use: empty with --net-only, nothing when there is none.
-std::optional<std::string> choose_disk(const Options& options) {
-  if (options.net_only || !options.disk.empty()) return options.disk;
+std::optional<std::string> choose_disk(const Settings& settings) {
+  if (settings.net_only || !settings.disk.empty()) return settings.disk;
   std::string disk = wait_for_disk(kVendor, kDiskTimeout);
   if (!disk.empty()) return disk;
   std::fprintf(stderr,
@@ -86,10 +64,10 @@ std::optional<std::string> choose_disk(const Options& options) {
   return std::nullopt;
 }
 
-int run(const Options& options) {
-  const auto disk = choose_disk(options);
+int run(const Settings& settings) {
+  const auto disk = choose_disk(settings);
   if (!disk) return Load::kNotSetUp;
-  std::printf("io_and_net: %u s on %s\n", options.seconds,
+  std::printf("io_and_net: %" PRIu64 " s on %s\n", settings.seconds,
               disk->empty() ? "the network alone" : disk->c_str());
   std::fflush(stdout);
 
@@ -98,8 +76,8 @@ int run(const Options& options) {
   for (unsigned i = 0; i < kDiskWorkers && !disk->empty(); ++i) {
     threads.emplace_back([&load, &disk, i] { DiskWorker(load, *disk, i, kDiskWorkers).run(); });
   }
-  if (!options.disk_only) threads.emplace_back([&load] { NetWorker(load).run(); });
-  watch(load, options.seconds);
+  if (!settings.disk_only) threads.emplace_back([&load] { NetWorker(load).run(); });
+  watch(load, settings.seconds);
   for (std::thread& thread : threads) thread.join();
   print_counters(load.exit_code() == 0 ? "done" : "failed", load.counters());
   return load.exit_code();
@@ -109,11 +87,15 @@ int run(const Options& options) {
 }  // namespace rig::guest
 
 int main(int argc, char** argv) {
-  const auto options = rig::guest::parse_options(argc, argv);
-  if (!options) {
-    std::fprintf(stderr,
-                 "usage: io_and_net [--seconds N] [--disk PATH] [--disk-only | --net-only]\n");
-    return 2;
+  rig::guest::Settings settings;
+  rig::guest::Options options("io_and_net");
+  options.number("--seconds", settings.seconds);
+  options.text("--disk", "PATH", settings.disk);
+  options.flag("--disk-only", settings.disk_only);
+  options.flag("--net-only", settings.net_only);
+  if (!options.parse(argc, argv)) return rig::guest::Options::kUsage;
+  if (settings.net_only && (settings.disk_only || !settings.disk.empty())) {
+    return options.refuse("--net-only excludes a disk");
   }
-  return rig::guest::run(*options);
+  return rig::guest::run(settings);
 }

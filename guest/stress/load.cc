@@ -20,6 +20,19 @@ Load::Load(std::string program) : program_(std::move(program)) {
   if (page != MAP_FAILED) work_ = static_cast<std::atomic<std::uint64_t>*>(page);
 }
 
+void Load::stop() {
+  {
+    const std::lock_guard lock(stop_mutex_);
+    stop_.store(true, std::memory_order_relaxed);
+  }
+  stopped_.notify_all();
+}
+
+bool Load::wait_until(Clock::time_point end) {
+  std::unique_lock lock(stop_mutex_);
+  return !stopped_.wait_until(lock, end, [this] { return stopping(); });
+}
+
 void Load::end(int exit_code, const char* what, int error) {
   int none = 0;
   if (exit_code_.compare_exchange_strong(none, exit_code)) {

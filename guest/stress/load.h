@@ -4,7 +4,10 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <cstdint>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -29,8 +32,12 @@ class Load {
   Counters& counters() { return counters_; }
   void count_work(std::uint64_t amount) { work_->fetch_add(amount, std::memory_order_relaxed); }
 
+  using Clock = std::chrono::steady_clock;
+
   bool stopping() const { return stop_.load(std::memory_order_relaxed); }
-  void stop() { stop_.store(true, std::memory_order_relaxed); }
+  void stop();
+  // Until then, or until somebody stops the run; true when nobody did.
+  bool wait_until(Clock::time_point end);
 
   // Both say what is wrong on stderr and stop the run; the first of all threads counts. `error`:
   // errno or 0. fail(): what worked before went wrong, or data did: the kernel is to blame.
@@ -52,6 +59,8 @@ class Load {
   std::atomic<std::uint64_t> private_work_{0};
   std::atomic<std::uint64_t>* work_ = &private_work_;
   std::atomic<bool> stop_{false};
+  std::mutex stop_mutex_;
+  std::condition_variable stopped_;
   std::atomic<int> exit_code_{0};
 };
 

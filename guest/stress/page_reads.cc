@@ -28,6 +28,7 @@
 #include <vector>
 
 #include "guest/stress/load.h"
+#include "guest/stress/options.h"
 
 namespace rig::guest {
 namespace {
@@ -36,37 +37,17 @@ constexpr char kFolder[] = "/tmp/page_reads.files";
 constexpr std::uint64_t kFiles = 16;
 constexpr std::size_t kPageSize = 4096;
 constexpr std::uint64_t kFilePages = 512;
+constexpr std::uint64_t kMostWorkers = 64;
 constexpr std::size_t kChunkPages = 16;  // of one read()
 
 using Chunk = std::array<std::uint64_t, kChunkPages * kPageSize / sizeof(std::uint64_t)>;
 
-struct Options {
-  unsigned long seconds = 10;
-  unsigned long seed = 1;
-  unsigned long workers = 2;
+struct Settings {
+  std::uint64_t seconds = 10;
+  std::uint64_t seed = 1;
+  std::uint64_t workers = 2;
   bool past_reseed = false;
 };
-
-std::optional<Options> parse_options(int argc, char** argv) {
-  Options options;
-  for (int i = 1; i < argc; i += 2) {
-    if (std::strcmp(argv[i], "--past-reseed") == 0) {
-      options.past_reseed = true;
-      --i;
-      continue;
-    }
-    if (i + 1 == argc) return std::nullopt;
-    unsigned long* const value = std::strcmp(argv[i], "--seconds") == 0   ? &options.seconds
-                                 : std::strcmp(argv[i], "--seed") == 0    ? &options.seed
-                                 : std::strcmp(argv[i], "--workers") == 0 ? &options.workers
-                                                                          : nullptr;
-    char* end = nullptr;
-    if (value == nullptr) return std::nullopt;
-    *value = std::strtoul(argv[i + 1], &end, 10);
-    if (*end != '\0' || *value == 0) return std::nullopt;
-  }
-  return options;
-}
 
 std::string path_of(std::uint64_t file) {
   return std::string(kFolder) + "/" + std::to_string(file);
@@ -122,38 +103,35 @@ bool read_file(Load& load, std::uint64_t seed, std::uint64_t file, Chunk& got, C
   return !load.stopping();
 }
 
-void work(Load& load, const Options& options, unsigned long worker) {
+void work(Load& load, const Settings& settings, unsigned long worker) {
   auto got = std::make_unique<Chunk>();
   auto wanted = std::make_unique<Chunk>();
-  Random random(options.seed * 64 + worker);
-  while (read_file(load, options.seed, random.below(kFiles), *got, *wanted)) {
+  Random random(settings.seed * 64 + worker);
+  while (read_file(load, settings.seed, random.below(kFiles), *got, *wanted)) {
   }
 }
 
 // The key that was new a moment ago is due when the machine has been up for twice as long as now,
 // and the one second that the kernel's whole numbers may be off.
-std::chrono::steady_clock::duration length(const Options& options) {
-  const std::chrono::steady_clock::duration asked = std::chrono::seconds(options.seconds);
-  if (!options.past_reseed) return asked;
+std::chrono::steady_clock::duration length(const Settings& settings) {
+  const std::chrono::steady_clock::duration asked = std::chrono::seconds(settings.seconds);
+  if (!settings.past_reseed) return asked;
   // Linux counts this clock from the boot.
   const auto uptime = std::chrono::steady_clock::now().time_since_epoch();
   return std::max(asked, uptime + std::chrono::seconds(2));
 }
 
-int run(const Options& options) {
-  constexpr unsigned long kMostWorkers = 64;
+int run(const Settings& settings) {
   Load load("page_reads");
-  if (!make_files(load, options.seed)) return load.exit_code();
-  std::printf("page_reads: %lu s, seed %lu\n", options.seconds, options.seed);
+  if (!make_files(load, settings.seed)) return load.exit_code();
+  std::printf("page_reads: %" PRIu64 " s, seed %" PRIu64 "\n", settings.seconds, settings.seed);
   std::fflush(stdout);
   std::vector<std::thread> threads;
-  for (unsigned long i = 0; i < options.workers && i < kMostWorkers; ++i) {
-    threads.emplace_back([&load, &options, i] { work(load, options, i); });
+  for (unsigned long i = 0; i < settings.workers; ++i) {
+    threads.emplace_back([&load, &settings, i] { work(load, settings, i); });
   }
-  const auto end = std::chrono::steady_clock::now() + length(options);
-  while (!load.stopping() && std::chrono::steady_clock::now() < end) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-  }
+  const auto end = std::chrono::steady_clock::now() + length(settings);
+  load.wait_until(end);
   load.stop();
   for (std::thread& thread : threads) thread.join();
   std::printf("page_reads: %s: %" PRIu64 " pages read\n", load.exit_code() == 0 ? "done" : "failed",
@@ -165,11 +143,11 @@ int run(const Options& options) {
 }  // namespace rig::guest
 
 int main(int argc, char** argv) {
-  const auto options = rig::guest::parse_options(argc, argv);
-  if (!options) {
-    std::fputs("usage: page_reads [--seconds N] [--seed N] [--workers N] [--past-reseed]\n",
-               stderr);
-    return 2;
-  }
-  return rig::guest::run(*options);
+  rig::guest::Settings settings;
+  rig::guest::Options options("page_reads");
+  options.number("--seconds", settings.seconds);
+  options.number("--seed", settings.seed);
+  options.number("--workers", settings.workers, 1, rig::guest::kMostWorkers);
+  options.flag("--past-reseed", settings.past_reseed);
+  return options.parse(argc, argv) ? rig::guest::run(settings) : rig::guest::Options::kUsage;
 }

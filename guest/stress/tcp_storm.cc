@@ -36,6 +36,7 @@
 #include <vector>
 
 #include "guest/stress/load.h"
+#include "guest/stress/options.h"
 
 namespace rig::guest {
 namespace {
@@ -48,50 +49,17 @@ constexpr unsigned kMaxHoles = 4096;
 constexpr unsigned kStep = 4;
 constexpr int kPatience = 100;  // ms
 
-struct Options {
-  unsigned seconds = 10;
-  unsigned seed = 1;
-  unsigned port = 8000;
-  unsigned rounds = 1;   // at least
-  unsigned shared = 1;   // connections of a round that both ask about
-  unsigned alone = 3;    // that one asks about
-  unsigned reply = 256;  // KiB
+struct Settings {
+  std::uint64_t seconds = 10;
+  std::uint64_t seed = 1;
+  std::uint64_t port = 8000;
+  std::uint64_t rounds = 1;   // at least
+  std::uint64_t shared = 1;   // connections of a round that both ask about
+  std::uint64_t alone = 3;    // that one asks about
+  std::uint64_t reply = 256;  // KiB
 
   unsigned batch() const { return shared + alone; }
 };
-
-bool parse_number(const char* text, unsigned& value, unsigned limit) {
-  char* end = nullptr;
-  const unsigned long number = std::strtoul(text, &end, 10);
-  if (*end != '\0' || number == 0 || number > limit) return false;
-  value = static_cast<unsigned>(number);
-  return true;
-}
-
-std::optional<Options> parse_options(int argc, char** argv) {
-  Options options;
-  const struct {
-    const char* name;
-    unsigned& value;
-    unsigned limit;
-  } known[] = {{"--seconds", options.seconds, 86400},
-               {"--seed", options.seed, 1u << 31},
-               {"--port", options.port, 65535},
-               {"--rounds", options.rounds, 1u << 20},
-               {"--shared", options.shared, kMaxBatch / 2},
-               {"--alone", options.alone, kMaxBatch / 2},
-               {"--reply", options.reply, 16384}};
-  for (int i = 1; i < argc; i += 2) {
-    const auto* option = std::find_if(std::begin(known), std::end(known), [&](const auto& one) {
-      return std::strcmp(argv[i], one.name) == 0;
-    });
-    if (option == std::end(known) || i + 1 == argc ||
-        !parse_number(argv[i + 1], option->value, option->limit)) {
-      return std::nullopt;
-    }
-  }
-  return options;
-}
 
 sockaddr_in loopback(unsigned port) {
   sockaddr_in address{};
@@ -160,7 +128,7 @@ struct Connection {
 // What the threads share.
 class Storm {
  public:
-  Storm(Load& load, const Options& options) : load(load), options(options) {}
+  Storm(Load& load, const Settings& settings) : load(load), settings(settings) {}
   ~Storm() {
     if (listener_ >= 0) close(listener_);
   }
@@ -172,12 +140,12 @@ class Storm {
 
   void end_of_time() { time_over_ = true; }
   bool over(std::uint64_t turn) const {
-    return load.stopping() || (time_over_ && turn * kRounds >= options.rounds);
+    return load.stopping() || (time_over_ && turn * kRounds >= settings.rounds);
   }
 
   Load& load;
-  const Options options;
-  const std::string reply = std::string(options.reply * 1024, 'r');
+  const Settings settings;
+  const std::string reply = std::string(settings.reply * 1024, 'r');
   Count turns;  // of teams
 
  private:
@@ -190,7 +158,7 @@ class Storm {
 
 bool Storm::set_up() {
   const int yes = 1;
-  const sockaddr_in address = loopback(options.port);
+  const sockaddr_in address = loopback(settings.port);
   listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (listener_ < 0 || setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) != 0 ||
       bind(listener_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 ||
@@ -202,7 +170,7 @@ bool Storm::set_up() {
 
 // accept() does not ask for the peer's name: that would be getpeername() by another way.
 bool Storm::open(Connection& connection) {
-  const sockaddr_in address = loopback(options.port);
+  const sockaddr_in address = loopback(settings.port);
   const linger reset{.l_onoff = 1, .l_linger = 0};  // no TIME_WAIT: ports would run out
   sockaddr_in client{};
   socklen_t size = sizeof(client);
@@ -309,7 +277,7 @@ bool Team::wait_for_reply(const Connection& connection) {
 }
 
 bool Team::serve_round(Random& random) {
-  const unsigned batch = storm_.options.batch();
+  const unsigned batch = storm_.settings.batch();
   for (unsigned i = 0; i < batch; ++i) {
     if (!storm_.open(connections_[i])) return false;
   }
@@ -318,7 +286,7 @@ bool Team::serve_round(Random& random) {
   }
   ++round_;
   opened_.raise();
-  for (unsigned i = 0; i < storm_.options.shared; ++i) {
+  for (unsigned i = 0; i < storm_.settings.shared; ++i) {
     if (send(connections_[i].server, storm_.reply.data(), storm_.reply.size(),
              MSG_DONTWAIT | MSG_NOSIGNAL) <= 0) {
       storm_.load.fail("send a reply", errno);
@@ -334,7 +302,7 @@ bool Team::serve_round(Random& random) {
 void Team::serve() {
   stay_on_cpu(place_);
   fill_holes(place_);
-  Random random(storm_.options.seed + place_);
+  Random random(storm_.settings.seed + place_);
   for (std::uint64_t turn = place_;; turn += kTeams) {
     storm_.turns.wait_for(turn);
     if (storm_.over(turn)) break;
@@ -367,7 +335,7 @@ void Team::urgent() {
   for (std::uint64_t round = 1;; ++round) {
     opened_.wait_for(round);
     if (over_) break;
-    for (unsigned i = 0; i < storm_.options.shared; ++i) {
+    for (unsigned i = 0; i < storm_.settings.shared; ++i) {
       if (!wait_for_reply(connections_[i])) break;
       wait_for_other(++calls);
       storm_.ask(connections_[i]);
@@ -381,31 +349,31 @@ void Team::accompany() {
   stay_on_cpu(place_ + 1);
   other_state_ = open("/proc/thread-self/stat", O_RDONLY | O_CLOEXEC);
   if (other_state_ < 0) storm_.load.fail_setup("open /proc/thread-self/stat", errno);
-  const Options& options = storm_.options;
+  const Settings& settings = storm_.settings;
   for (std::uint64_t round = 1;; ++round) {
     opened_.wait_for(round);
     if (over_) break;
-    unsigned next = options.shared;
-    for (unsigned i = 0; i < options.shared; ++i) {
+    unsigned next = settings.shared;
+    for (unsigned i = 0; i < settings.shared; ++i) {
       if (!wait_for_reply(connections_[i])) break;
       storm_.ask(connections_[i]);
       other_met_.raise();
-      const unsigned until = options.shared + options.alone * (i + 1) / options.shared;
+      const unsigned until = settings.shared + settings.alone * (i + 1) / settings.shared;
       while (next < until) storm_.ask(connections_[next++]);
     }
     other_asked_.raise();
   }
 }
 
-int run(const Options& options) {
+int run(const Settings& settings) {
   Load load("tcp_storm");
-  Storm storm(load, options);
+  Storm storm(load, settings);
   if (!storm.set_up()) return load.exit_code();
   Team teams[kTeams] = {{storm, 0}, {storm, 1}};
   for (Team& team : teams) team.start();
   const auto start = std::chrono::steady_clock::now();
-  for (unsigned second = 1; second <= options.seconds && !load.stopping(); ++second) {
-    std::this_thread::sleep_until(start + std::chrono::seconds(second));
+  for (std::uint64_t second = 1; second <= settings.seconds; ++second) {
+    if (!load.wait_until(start + std::chrono::seconds(second))) break;
     storm.print((std::to_string(second) + " s").c_str());
   }
   storm.end_of_time();
@@ -418,13 +386,15 @@ int run(const Options& options) {
 }  // namespace rig::guest
 
 int main(int argc, char** argv) {
-  const auto options = rig::guest::parse_options(argc, argv);
-  if (!options) {
-    std::fprintf(stderr,
-                 "usage: tcp_storm [--seconds N] [--rounds N] [--seed N] [--port N] [--shared N] "
-                 "[--alone N] "
-                 "[--reply KIB]\n");
-    return 2;
-  }
-  return rig::guest::run(*options);
+  using namespace rig::guest;
+  Settings settings;
+  Options options("tcp_storm");
+  options.number("--seconds", settings.seconds, 1, 86400);
+  options.number("--seed", settings.seed);
+  options.number("--port", settings.port, 1, 65535);
+  options.number("--rounds", settings.rounds);
+  options.number("--shared", settings.shared, 1, kMaxBatch / 2);
+  options.number("--alone", settings.alone, 1, kMaxBatch / 2);
+  options.number("--reply", settings.reply, 1, 16384);
+  return options.parse(argc, argv) ? run(settings) : Options::kUsage;
 }
