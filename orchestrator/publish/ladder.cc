@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "base/statistics.h"
+
 namespace rig::publish {
 
 namespace {
@@ -10,13 +12,6 @@ namespace {
 using store::Attempt;
 using store::CellRecord;
 using verdict::Outcome;
-
-std::optional<double> median(std::vector<double> values) {
-  if (values.empty()) return std::nullopt;
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
 
 std::optional<double> median_of(const CellRecord& cell, Outcome outcome,
                                 std::optional<double> (*value)(const Attempt&)) {

@@ -2,10 +2,11 @@
 #include "publish/run_text.h"
 
 #include <algorithm>
-#include <array>
 #include <map>
 
+#include "base/statistics.h"
 #include "base/text.h"
+#include "base/text_table.h"
 #include "publish/cmdline_text.h"
 #include "publish/ladder.h"
 #include "publish/terminal.h"
@@ -48,51 +49,29 @@ std::string outcomes_of(const CellRecord& cell) {
   return text.empty() ? "none" : text;
 }
 
-std::string median(const CellRecord& cell, std::optional<double> store::PhaseSeconds::*phase) {
+std::string usual(const CellRecord& cell, std::optional<double> store::PhaseSeconds::*phase) {
   std::vector<double> values;
   for (const Attempt& attempt : cell.attempts) {
     if (const auto seconds = attempt.seconds.*phase) values.push_back(*seconds);
   }
-  if (values.empty()) return "-";
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return human_seconds(*middle);
+  const auto seconds = median(std::move(values));
+  return seconds ? human_seconds(*seconds) : "-";
 }
 
-using Row = std::array<std::string, 7>;
-
-Row row_of(const CellRecord& cell) {
-  return {cell_name(cell),
-          std::string(to_string(cell.verdict)),
-          outcomes_of(cell),
-          median(cell, &store::PhaseSeconds::boot),
-          median(cell, &store::PhaseSeconds::crash),
-          median(cell, &store::PhaseSeconds::capture),
-          median(cell, &store::PhaseSeconds::analyze)};
-}
-
-// Columns as wide as their widest entry; times to the right.
 std::string table(const store::RunRecord& run, bool colour) {
-  std::vector<Row> rows = {{"CELL", "VERDICT", "ATTEMPTS", "BOOT", "CRASH", "CAPTURE", "ANALYZE"}};
-  for (const CellRecord& cell : run.cells) rows.push_back(row_of(cell));
-  std::array<std::size_t, 7> widths{};
-  for (const Row& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  TextTable table({"<CELL", "<VERDICT", "<ATTEMPTS", ">BOOT", ">CRASH", ">CAPTURE", ">ANALYZE"});
+  for (const CellRecord& cell : run.cells) {
+    table.row({cell_name(cell), std::string(to_string(cell.verdict)), outcomes_of(cell),
+               usual(cell, &store::PhaseSeconds::boot), usual(cell, &store::PhaseSeconds::crash),
+               usual(cell, &store::PhaseSeconds::capture),
+               usual(cell, &store::PhaseSeconds::analyze)});
   }
-  std::string out;
-  for (std::size_t r = 0; r < rows.size(); ++r) {
-    std::string line;
-    for (std::size_t i = 0; i < widths.size(); ++i) {
-      const bool is_time = i >= 3;
-      std::string text = is_time ? fmt::format("{:>{}}", rows[r][i], widths[i])
-                                 : fmt::format("{:<{}}", rows[r][i], widths[i]);
-      if (r == 0) text = paint(text, Colour::kBold, colour);
-      if (r > 0 && i == 1) text = paint(text, colour_of(run.cells[r - 1].verdict), colour);
-      line += (i == 0 ? "" : "  ") + text;
-    }
-    out += line + "\n";
-  }
-  return out;
+  constexpr std::size_t kVerdict = 1;
+  return table.text("", [&](std::size_t row, std::size_t column, const std::string& text) {
+    if (row == TextTable::kHeader) return paint(text, Colour::kBold, colour);
+    if (column == kVerdict) return paint(text, colour_of(run.cells[row].verdict), colour);
+    return text;
+  });
 }
 
 // Attempts with the same text about them, by their numbers.

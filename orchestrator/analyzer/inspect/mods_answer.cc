@@ -7,8 +7,8 @@
 #include "analyzer/guest_json.h"
 #include "analyzer/inspect/answers.h"
 #include "analyzer/inspect/task_choice.h"
-#include "analyzer/inspect/text_table.h"
 #include "base/text.h"
+#include "base/text_table.h"
 
 namespace rig::analyzer {
 namespace {

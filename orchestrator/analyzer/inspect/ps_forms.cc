@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "analyzer/inspect/task_choice.h"
-#include "analyzer/inspect/text_table.h"
+#include "base/text_table.h"
 
 namespace rig::analyzer {
 namespace {

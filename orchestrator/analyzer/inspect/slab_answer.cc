@@ -9,9 +9,9 @@
 #include "analyzer/inspect/options.h"
 #include "analyzer/inspect/place.h"
 #include "analyzer/inspect/task_choice.h"
-#include "analyzer/inspect/text_table.h"
 #include "analyzer/slab_json.h"
 #include "base/text.h"
+#include "base/text_table.h"
 
 namespace rig::analyzer {
 namespace {

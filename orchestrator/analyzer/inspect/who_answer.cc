@@ -10,9 +10,9 @@
 #include "analyzer/inspect/answers.h"
 #include "analyzer/inspect/options.h"
 #include "analyzer/inspect/place.h"
-#include "analyzer/inspect/text_table.h"
 #include "analyzer/provenance_json.h"
 #include "base/text.h"
+#include "base/text_table.h"
 
 namespace rig::analyzer {
 namespace {

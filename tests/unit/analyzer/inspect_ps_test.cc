@@ -3,7 +3,6 @@
 
 #include "analyzer/inspect/ps_forms.h"
 #include "analyzer/inspect/task_choice.h"
-#include "analyzer/inspect/text_table.h"
 
 namespace rig::analyzer {
 namespace {
@@ -86,13 +85,6 @@ TEST(TaskChoice, TasksAreNamedByPidAddressOrName) {
   ASSERT_FALSE(none);
   EXPECT_EQ(none.error().blame, Blame::kInput);
   EXPECT_THAT(none.error().what, HasSubstr("did you mean 'worker'"));
-}
-
-TEST(TextTable, ColumnsAreAsWideAsWhatIsInThemAndSteerNoTerminal) {
-  TextTable table({">PID", "<COMM"});
-  table.row({"1", "a\x1b[2Jb"});
-  table.row({"12345", "c"});
-  EXPECT_EQ(table.text(), "  PID  COMM\n    1  a [2Jb\n12345  c\n");
 }
 
 }  // namespace
