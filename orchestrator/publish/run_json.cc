@@ -55,8 +55,8 @@ std::string run_json(const store::RunRecord& run, const fs::path& folder) {
       }
     }
   }
-  json::value document = json::parse(store::to_json(placed));  // our own
-  document.as_object()["ladders"] = write(ladders(run));
+  json::object document = store::json_of(placed);
+  document["ladders"] = write(ladders(run));
   return json::serialize(document);
 }
 

@@ -370,7 +370,7 @@ CellRecord read_cell(const Reader& from) {
 
 }  // namespace
 
-std::string to_json(const RunRecord& run) {
+json::object json_of(const RunRecord& run) {
   json::array cells;
   for (const CellRecord& cell : run.cells) {
     json::object object = write_head(cell);
@@ -380,8 +380,11 @@ std::string to_json(const RunRecord& run) {
     object["attempts"] = std::move(attempts);
     cells.push_back(std::move(object));
   }
-  return pretty(
-      {{"schema", kSchema}, {"run", text(run.run)}, {"ok", run.ok}, {"cells", std::move(cells)}});
+  return {{"schema", kSchema}, {"run", text(run.run)}, {"ok", run.ok}, {"cells", std::move(cells)}};
+}
+
+std::string to_json(const RunRecord& run) {
+  return pretty(json_of(run));
 }
 
 std::string to_json(const CellRecord& cell, unsigned number, const Attempt& attempt) {

@@ -17,6 +17,7 @@
 // every reader of JSON keeps 64 bits of a number.
 #pragma once
 
+#include <boost/json/object.hpp>
 #include <string>
 #include <string_view>
 
@@ -27,6 +28,7 @@ namespace rig::store {
 
 constexpr int kSchema = 1;
 
+boost::json::object json_of(const RunRecord& run);
 std::string to_json(const RunRecord& run);
 
 // One attempt by itself: what its cell is, and the attempt. Goes into attempt.json.
