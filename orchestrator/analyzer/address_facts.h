@@ -24,7 +24,6 @@ struct AddressFacts {
   std::vector<AddressDetail> details;  // in the order in which they are worth reading
   std::optional<SlabObject> object;    // of kind "slab-object"
   std::int64_t offset = 0;             // of the address in it
-  std::optional<ObjectTrack> allocated_by, freed_by;
 };
 
 }  // namespace rig::analyzer

@@ -11,22 +11,20 @@ namespace json = boost::json;
 json::object address_json(const AddressFacts& facts) {
   json::object details;
   for (const AddressDetail& each : facts.details) details[utf8(each.name)] = utf8(each.words);
-  json::value object;
+  json::value object, alloc, free;
   if (facts.object) {
+    alloc = track_json(facts.object->allocated_by);
+    free = track_json(facts.object->freed_by);
     object = json::object{
         {"address", hex(facts.object->address)},    {"cache", utf8(facts.object->cache)},
         {"object_size", facts.object->object_size}, {"slot", facts.object->slot},
         {"slab", hex(facts.object->slab)},          {"allocated", or_null(facts.object->allocated)},
         {"evidence", utf8(facts.object->evidence)}, {"offset", facts.offset}};
   }
-  return {{"address", hex(facts.address)},
-          {"kind", facts.kind},
-          {"words", utf8(facts.words)},
-          {"known", facts.known},
-          {"details", std::move(details)},
-          {"object", std::move(object)},
-          {"allocated_by", track_json(facts.allocated_by)},
-          {"freed_by", track_json(facts.freed_by)}};
+  return {{"address", hex(facts.address)},    {"kind", facts.kind},
+          {"words", utf8(facts.words)},       {"known", facts.known},
+          {"details", std::move(details)},    {"object", std::move(object)},
+          {"allocated_by", std::move(alloc)}, {"freed_by", std::move(free)}};
 }
 
 }  // namespace rig::analyzer

@@ -44,8 +44,6 @@ void describe_debugging(const ObjectDebug& debug, const SlabCache& cache, Addres
   if (const auto byte = debug.shadow() ? debug.shadow()->byte(facts.address) : std::nullopt) {
     add_detail(facts, "KASAN's shadow", shadow_words(*byte));
   }
-  facts.allocated_by = facts.object->allocated_by;
-  facts.freed_by = facts.object->freed_by;
 }
 
 }  // namespace

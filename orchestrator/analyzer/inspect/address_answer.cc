@@ -31,8 +31,10 @@ Answer answer_of(const AddressFacts& facts) {
   for (const AddressDetail& each : facts.details) {
     text += fmt::format("  {:<{}}  {}\n", printable(each.name), width, printable(each.words));
   }
-  if (facts.allocated_by) text += track_lines("allocated", *facts.allocated_by, width);
-  if (facts.freed_by) text += track_lines("freed", *facts.freed_by, width);
+  if (const auto& object = facts.object) {
+    if (object->allocated_by) text += track_lines("allocated", *object->allocated_by, width);
+    if (object->freed_by) text += track_lines("freed", *object->freed_by, width);
+  }
   return {std::move(text), boost::json::serialize(address_json(facts))};
 }
 

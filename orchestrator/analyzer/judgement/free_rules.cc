@@ -29,7 +29,8 @@ std::optional<Finding> refused_by_bug(const Findings& facts) {
   if (!is_one_of(kFreeing, in)) return std::nullopt;
   Finding finding{"double-free", Confidence::kLikely, {}, {}, report->cache, {}};
   finding.summary = "an object was freed twice in a row";
-  if (!report->function.empty()) finding.summary += ", the second time by " + who(*report);
+  if (!report->function.empty())
+    finding.summary += ", the second time by " + function_words(*report);
   finding.evidence = {
       fmt::format("{} refused to put an object in front of itself on a freelist", in)};
   return finding;

@@ -66,14 +66,7 @@ Finding describe(const SlabCorruption& corruption) {
   }
   add(wrong_bytes(corruption));
   if (corruption.pointer) add(fmt::format("the pointer reads {}", *corruption.pointer));
-  // Of a free object who freed it comes first: he, or who kept a pointer to it, wrote there.
-  const auto add_track = [&](std::string_view what, const std::optional<ObjectTrack>& track) {
-    if (const auto who = track_words(track); !who.empty()) add(fmt::format("{} by {}", what, who));
-  };
-  const bool free_first = corruption.allocated == false;
-  if (free_first) add_track("freed", corruption.free);
-  add_track("allocated", corruption.alloc);
-  if (!free_first) add_track("freed", corruption.free);
+  add_owners(corruption.allocated, corruption.alloc, corruption.free, finding);
   if (!corruption.where.empty()) add("seen: " + corruption.where);
   return finding;
 }

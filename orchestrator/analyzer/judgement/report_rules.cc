@@ -85,7 +85,8 @@ void look_at_checkers(const Findings& facts, std::vector<Finding>& found) {
   if (object != nullptr) finding.object = object->address;
   finding.summary = report->title;
   if (!report->cache.empty()) finding.summary += ", an object of " + report->cache;
-  if (!report->function.empty()) finding.evidence.push_back("caught in the act: " + who(*report));
+  if (!report->function.empty())
+    finding.evidence.push_back("caught in the act: " + function_words(*report));
   if (report->address) finding.evidence.push_back(fmt::format("at {:#x}", *report->address));
   if (object != nullptr) add_owners(*object, finding);
   // Who was caught in the act comes before what the audit found in what was left; SLUB and the
@@ -101,7 +102,7 @@ void look_at_report(const Findings& facts, std::vector<Finding>& found) {
   Finding finding{
       std::string(kUnexplained), Confidence::kPossible, report->title, {}, report->cache, {}};
   if (finding.summary.empty()) finding.summary = report->kind;
-  if (!report->function.empty()) finding.evidence.push_back("in " + who(*report));
+  if (!report->function.empty()) finding.evidence.push_back("in " + function_words(*report));
   finding.evidence.push_back("nothing in the core explains it further");
   found.push_back(std::move(finding));
 }

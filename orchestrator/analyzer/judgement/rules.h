@@ -54,8 +54,11 @@ std::string some_bytes(ByteView bytes);
 std::string object_words(std::string_view cache, VirtAddr object, std::int64_t offset);
 
 // The function that a report is about: "lc_complete [late_completion]"
-std::string who(const oops::Report& report);
-// Adds who had the object, the last one first.
+std::string function_words(const oops::Report& report);
+// Adds who had the object, the last one first: of a free one he, or who kept a pointer to it, is to
+// blame for what was written there.
+void add_owners(std::optional<bool> allocated, const std::optional<ObjectTrack>& alloc,
+                const std::optional<ObjectTrack>& free, Finding& finding);
 void add_owners(const SlabObject& object, Finding& finding);
 
 // What was found so far about that object; null: nothing.

@@ -46,23 +46,26 @@ std::string object_words(std::string_view cache, VirtAddr object, std::int64_t o
   return fmt::format("{} object {} {}", cache, object, signed_hex(offset));
 }
 
-std::string who(const oops::Report& report) {
+std::string function_words(const oops::Report& report) {
   std::string text = report.function;
   if (!report.module.empty()) text += fmt::format(" [{}]", report.module);
   return text;
 }
 
-// Who had the object, the last one first.
-void add_owners(const SlabObject& object, Finding& finding) {
-  const bool freed = object.allocated == false;
+void add_owners(std::optional<bool> allocated, const std::optional<ObjectTrack>& alloc,
+                const std::optional<ObjectTrack>& free, Finding& finding) {
   const auto add = [&](std::string_view what, const std::optional<ObjectTrack>& track) {
     if (const auto who = track_words(track); !who.empty()) {
       finding.evidence.push_back(fmt::format("{} by {}", what, who));
     }
   };
-  if (freed) add("freed", object.freed_by);
-  add("allocated", object.allocated_by);
-  if (!freed) add("freed before that", object.freed_by);
+  if (allocated == false) add("freed", free);
+  add("allocated", alloc);
+  if (allocated != false) add(allocated ? "freed before that" : "freed", free);
+}
+
+void add_owners(const SlabObject& object, Finding& finding) {
+  add_owners(object.allocated, object.allocated_by, object.freed_by, finding);
 }
 
 Finding* about(std::vector<Finding>& found, std::string_view cache, VirtAddr object) {
