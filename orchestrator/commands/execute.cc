@@ -99,6 +99,7 @@ Result<std::vector<scenario::Cell>> select_cells(const Layout& layout,
   options.programs = layout.stress_programs();
   options.report_kinds = oops::known_kinds();
   options.stop_names = oops::stop_names();
+  options.any_function = oops::kAnyFunction;
   options.corruption_kinds = analyzer::corruption_kinds();
   std::vector<scenario::Cell> cells;
   for (const std::string& name : names) {

@@ -24,7 +24,7 @@ const ReportingFunction* find_reporting_function(std::string_view name);
 
 // The name of all groups together.
 inline constexpr std::string_view kAllReports = "report";
-// In front of the name of a function that is not in the table.
+// In front of the name of a function that is not in the table, in `stop_at`.
 inline constexpr std::string_view kAnyFunction = "fn:";
 
 // What a scenario may stop at: kAllReports, the groups, the functions.

@@ -88,6 +88,7 @@ struct LoadOptions {
   fs::path programs = {};
   std::vector<std::string> report_kinds = {};  // oops::known_kinds(); empty: kinds are not checked
   std::vector<std::string> stop_names = {};    // oops::stop_names(); empty: not checked
+  std::string any_function = {};               // oops::kAnyFunction; empty: there is no such form
   std::vector<std::string> corruption_kinds = {};  // analyzer::corruption_kinds(); likewise
 };
 

@@ -81,7 +81,7 @@ Scenario ScenarioReader::read(const Node& root) {
   }
   if (const Node* node = map.find("cmdline")) scenario_.cmdline = read_cmdline(*node, problems_);
   if (const Node* node = map.find("stop_at")) {
-    scenario_.stop_at = read_stop_at(*node, options_.stop_names, problems_);
+    scenario_.stop_at = read_stop_at(*node, options_, problems_);
   }
   read_detectors(map.find("detectors"));
   if (const Node* node = map.find("ignored_ok")) {
@@ -204,7 +204,7 @@ void ScenarioReader::read_detectors(const Node* node) {
     if (const Node* kernel = map.find("kernel")) detector.kernel = read_kernel(*kernel);
     if (const Node* boot = map.find("boot")) detector.boot = read_boot(*boot, problems_);
     if (const Node* stop_at = map.find("stop_at")) {
-      detector.stop_at = read_stop_at(*stop_at, options_.stop_names, problems_);
+      detector.stop_at = read_stop_at(*stop_at, options_, problems_);
     }
     if (const Node* args = map.find("args")) {
       detector.args = read_words(*args, "'args'", "[--disk-only]");

@@ -9,7 +9,6 @@
 namespace rig::scenario {
 namespace {
 
-constexpr std::string_view kAnyFunction = "fn:";
 constexpr std::size_t kMaxNames = 32;
 
 bool is_identifier(std::string_view text) {
@@ -18,12 +17,14 @@ bool is_identifier(std::string_view text) {
          std::all_of(text.begin(), text.end(), fits);
 }
 
-void check_name(const Node& node, const std::string& name, std::span<const std::string> valid,
+void check_name(const Node& node, const std::string& name, const LoadOptions& options,
                 Problems& problems) {
-  if (name.starts_with(kAnyFunction)) {
-    if (is_identifier(std::string_view(name).substr(kAnyFunction.size()))) return;
-    return problems.add(node.mark, fmt::format("'{}' names no function: write {}skb_release_data",
-                                               name, kAnyFunction));
+  const auto& valid = options.stop_names;
+  const std::string_view any = options.any_function;
+  if (!any.empty() && name.starts_with(any)) {
+    if (is_identifier(std::string_view(name).substr(any.size()))) return;
+    return problems.add(node.mark,
+                        fmt::format("'{}' names no function: write {}skb_release_data", name, any));
   }
   if (valid.empty() || std::find(valid.begin(), valid.end(), name) != valid.end()) return;
   const auto near = nearest(name, valid);
@@ -32,12 +33,12 @@ void check_name(const Node& node, const std::string& name, std::span<const std::
       fmt::format("'stop_at' knows no '{}'{} (any other function of the kernel: {}NAME)", name,
                   near ? fmt::format(", did you mean '{}'?", *near)
                        : fmt::format("; valid: {}", fmt::join(valid, ", ")),
-                  kAnyFunction));
+                  any));
 }
 
 }  // namespace
 
-std::vector<std::string> read_stop_at(const Node& node, std::span<const std::string> valid,
+std::vector<std::string> read_stop_at(const Node& node, const LoadOptions& options,
                                       Problems& problems) {
   std::vector<std::string> names;
   const auto items = node.kind == Node::Kind::kScalar
@@ -53,7 +54,7 @@ std::vector<std::string> read_stop_at(const Node& node, std::span<const std::str
   for (const Node& item : items) {
     auto name = read_text(item, "'stop_at'", problems);
     if (!name) continue;
-    check_name(item, *name, valid, problems);
+    check_name(item, *name, options, problems);
     if (std::find(names.begin(), names.end(), *name) != names.end()) {
       problems.add(item.mark, fmt::format("'stop_at' names '{}' twice", *name));
     }

@@ -68,6 +68,7 @@ TEST_P(BadScenario, IsRefusedWithPlaceAndAdvice) {
                             .programs = kData / "scenario-root/programs",
                             .report_kinds = {"null-deref", "gpf", "kasan-use-after-free"},
                             .stop_names = {"report", "slub", "slab_bug", "object_err"},
+                            .any_function = "fn:",
                             .corruption_kinds = {"poison-overwritten", "freed-twice"}};
   const auto scenario = load_scenario(GetParam(), options);
   ASSERT_FALSE(scenario) << "was accepted";
