@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/text.h"
 
 namespace rig::crash {
@@ -51,8 +53,10 @@ void Detector::feed_console(const vm::Event& event) {
   const auto kind = report_began_ || !kernels ? std::nullopt : oops::starts_report(event.text);
   if (kind && !oops::is_benign(*kind)) {
     report_kind_ = *kind;
-    report_began_ = event.when;
+    report_began_ = last_line_ = event.when;
     console_.mark_report();
+  } else if (report_began_ && kernels && event.when < next_tick()) {
+    last_line_ = event.when;
   }
   console_.add_line(event.text);
 }
@@ -91,7 +95,7 @@ State Detector::tick(Clock::time_point now) {
 }
 
 void Detector::skip(Duration time) {
-  for (auto* moment : {&report_began_, &last_heartbeat_, &program_ended_}) {
+  for (auto* moment : {&report_began_, &last_line_, &last_heartbeat_, &program_ended_}) {
     if (*moment) **moment += time;
   }
 }
@@ -99,7 +103,10 @@ void Detector::skip(Duration time) {
 Clock::time_point Detector::next_tick() const {
   if (state_ != State::kRunning) return Clock::time_point::max();
   // A report decides once it is whole; the end of the load beats a heartbeat that ended with it.
-  if (report_began_) return *report_began_ + options_.grace;
+  if (report_began_) {
+    const auto still = std::max(*report_began_ + options_.grace, *last_line_ + options_.still);
+    return std::min(still, *report_began_ + options_.longest);
+  }
   if (program_ended_) return *program_ended_ + options_.settle;
   if (last_heartbeat_) return *last_heartbeat_ + options_.silence;
   return Clock::time_point::max();

@@ -21,7 +21,9 @@ enum class State {
 };
 
 struct DetectorOptions {
-  Duration grace{3000};     // from a report's first line until it counts as whole
+  Duration grace{3000};     // from a report's first line until it can be whole
+  Duration still{1000};     // and it is once the kernel has printed nothing for so long
+  Duration longest{20000};  // or this time has passed since its first line
   Duration silence{15000};  // no heartbeat for so long is a hang
   Duration settle{500};     // from the load's end until no report of its last moments can follow
   ConsoleLimits console = {};
@@ -56,6 +58,8 @@ class Detector {
   std::optional<int> program_exit() const { return program_exit_; }
   // The kind of the first report that began, whatever the state.
   const std::string& report_kind() const { return report_kind_; }
+  // When it began; time that was skipped since then is not counted.
+  const std::optional<Clock::time_point>& report_began() const { return report_began_; }
 
  private:
   void feed_console(const vm::Event& event);
@@ -71,6 +75,7 @@ class Detector {
   std::string report_kind_;
   bool kernel_stamps_lines_ = false;
   std::optional<Clock::time_point> report_began_;
+  std::optional<Clock::time_point> last_line_;  // of the kernel's, since then
   std::optional<Clock::time_point> last_heartbeat_;
   std::optional<Clock::time_point> program_ended_;
   std::optional<int> program_exit_;

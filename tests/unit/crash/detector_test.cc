@@ -56,9 +56,27 @@ TEST_F(DetectorTest, ReportGetsTheGracePeriodToBeWhole) {
   EXPECT_EQ(detector_.reason(), "kernel report: null-deref");
 }
 
-TEST_F(DetectorTest, GraceAlsoEndsWhileEventsKeepComing) {
+TEST_F(DetectorTest, GraceAlsoEndsWithAnEventThatComesLater) {
   console(1s, kOops);
   EXPECT_EQ(console(5s, "[   13.000000] noise"), State::kCrashed);
+}
+
+TEST_F(DetectorTest, ReportOfASlowMachineIsWholeWhenItsLinesHaveEnded) {
+  console(1s, kOops);
+  for (const auto at : {2s, 3s}) console(at, "[   12.100000]  dump_stack_lvl+0x44/0x5c");
+  EXPECT_EQ(console(3900ms, "[   12.100000]  kfree+0x44/0x5c"), State::kRunning);
+  EXPECT_EQ(detector_.next_tick(), start_ + 4900ms);
+  EXPECT_EQ(console(4800ms, "[   12.200000]  kasan_report+0x44/0x5c"), State::kRunning);
+  EXPECT_EQ(console(5s, "a program goes on printing"), State::kRunning);
+  EXPECT_EQ(tick(5800ms), State::kCrashed);
+}
+
+TEST_F(DetectorTest, KernelThatNeverFallsSilentIsNotWaitedForLonger) {
+  console(1s, kOops);
+  for (auto at = 1500ms; at < 21s; at += 500ms) {
+    EXPECT_EQ(console(at, "[   12.100000] and on"), State::kRunning);
+  }
+  EXPECT_EQ(tick(21s), State::kCrashed);
 }
 
 TEST_F(DetectorTest, StoppedGuestEndsTheReport) {
