@@ -61,6 +61,7 @@ class Run {
   Status wait();
   Status watch(Duration time);
   Status conclude();
+  Status refuse_early_report() const;
   Status conclude_load();
   Status drain();
   Status capture();
@@ -114,10 +115,11 @@ Result<store::Attempt> Run::play() {
 }
 
 Status Run::phases() {
-  RIG_TRY(start());    // vm: a machine that runs the kernel
-  RIG_TRY(boot());     // vm: until its agent answers
-  RIG_TRY(inject());   // vm: the module and the load are in it
-  RIG_TRY(wait());     // crash: crashed, hung, or the load ended
+  RIG_TRY(start());   // vm: a machine that runs the kernel
+  RIG_TRY(boot());    // vm: until its agent answers
+  RIG_TRY(inject());  // vm: the module and the load are in it
+  RIG_TRY(wait());    // crash: crashed, hung, or the load ended
+  RIG_TRY(refuse_early_report());
   RIG_TRY(capture());  // crash: the core is on disk
   RIG_TRY(analyze());  // analyzer: findings
   judge();             // verdict: outcome
@@ -344,6 +346,19 @@ Status Run::conclude() {
   return fail_hint(Blame::kRig, "raise timeouts.crash, or lower stress.seconds",
                    "the load neither ended nor crashed the guest within {}",
                    human_seconds(*attempt_.seconds.crash));
+}
+
+// What the kernel complained about while it booted is nothing that the injection did.
+Status Run::refuse_early_report() const {
+  const auto& began = detector_.report_began();
+  if (!began || *began >= injected_at_) return {};
+  const auto cause = oops::cause(oops::parse_reports(detector_.console()));
+  return fail_hint(Blame::kRig,
+                   fmt::format("read {}; a lockup during the boot means a host that is too busy: "
+                               "fewer guests at once (--jobs)",
+                               (options_.folder / "console.log").string()),
+                   "the kernel reported something before anything was injected: {}",
+                   cause ? cause->title : detector_.report_kind());
 }
 
 Status Run::conclude_load() {

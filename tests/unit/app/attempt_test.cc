@@ -222,6 +222,20 @@ TEST_F(AttemptTest, PanicWhileBootingIsARigErrorThatQuotesIt) {
   EXPECT_THAT(attempt.error, HasSubstr("No working init"));
 }
 
+TEST_F(AttemptTest, ReportBeforeTheInjectionIsARigErrorNotACrash) {
+  auto machine = std::make_unique<FakeVm>();
+  machine->reactions["wait_for_agent"] = {
+      FakeVm::console("[    1.0] watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [init:1]")};
+  machine->reactions["start_program"] = {
+      FakeVm::console("[    9.0] BUG: kernel NULL pointer dereference, address: 0000000000000106"),
+      FakeVm::event(EventKind::kPanicked), FakeVm::event(EventKind::kStopped)};
+  const auto attempt = play(std::move(machine));
+  EXPECT_EQ(attempt.outcome, Outcome::kRigError);
+  EXPECT_THAT(attempt.error, HasSubstr("before anything was injected"));
+  EXPECT_THAT(attempt.error, HasSubstr("soft lockup"));
+  EXPECT_EQ(phases_.back(), "wait");  // and no core was taken
+}
+
 TEST_F(AttemptTest, ModuleThatIsRefusedIsARigError) {
   auto machine = std::make_unique<FakeVm>();
   machine->fails["load_module"] = Error{Blame::kKernel, "init_module: Invalid argument", ""};
