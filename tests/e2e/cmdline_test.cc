@@ -40,6 +40,13 @@ std::map<std::string, std::pair<std::string, std::string>> parameters(
 
 class Cmdline : public testing::Test {
  protected:
+  // Once, into the user's cache: else each test would download it into its own.
+  static void SetUpTestSuite() {
+    Bench bench;
+    const auto ended = bench.crashrig({"kernels", "fetch", "debian-6.1", "--arch", "x86_64,arm64"});
+    ASSERT_EQ(ended.exit_code, 0) << ended.err;
+  }
+
   Cmdline() { bench_.set_environment("XDG_CACHE_HOME", own_cache().string()); }
 
   // The kernels are the user's; remembered answers would make these tests look at nothing.

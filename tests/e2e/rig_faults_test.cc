@@ -65,7 +65,7 @@ TEST(RigFaults, QemuKilledWhileTheLoadRunsIsARigError) {
 TEST(RigFaults, SilentAgentIsARigErrorWithinTheBootTimeout) {
   Bench bench;
   const fs::path file =
-      bench.scenario({{"{boot: 60s,", "{boot: 10s,"},
+      bench.scenario({{"{boot: 60s,", "{boot: 5s,"},
                       {"cmdline: [", "cmdline: [module_blacklist=virtio_console, "}});
   const auto ended = bench.crashrig({"run", file.string(), "--arch", "x86_64", "--detector", "none",
                                      "--variant", "fixed", "--repeat", "1"});
