@@ -51,6 +51,7 @@ std::vector<std::string> Cell::load_arguments() const {
   if (!scenario->stress) return {};
   std::vector<std::string> all = scenario->stress->arguments();
   all.insert(all.end(), detector.args.begin(), detector.args.end());
+  all.insert(all.end(), variant.args.begin(), variant.args.end());
   return all;
 }
 
@@ -68,14 +69,13 @@ std::optional<Entry> Cell::boot() const {
 }
 
 Expectation Cell::expectation() const {
-  if (!variant.survives) {
-    const auto& on = detector.expect_on;
-    auto special = on.find(base_name(kernel));
-    if (special == on.end()) special = on.find(std::string(to_string(arch)));
-    return special == on.end() ? detector.expect : special->second;
-  }
-  Expectation expectation;
-  expectation.survive = true;
+  const bool own = variant.has_expectation();
+  const auto& on = own ? variant.expect_on : detector.expect_on;
+  auto special = on.find(base_name(kernel));
+  if (special == on.end()) special = on.find(std::string(to_string(arch)));
+  if (special != on.end()) return special->second;
+  Expectation expectation = own ? variant.expect : detector.expect;
+  expectation.survive = variant.survives;
   return expectation;
 }
 

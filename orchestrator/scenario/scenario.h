@@ -26,7 +26,12 @@ struct Variant {
   fs::path module;                            // folder with a Kbuild, absolute; may be empty
   std::map<std::string, std::string> params;  // of the module
   bool survives = false;                      // `expect: survive`
+  std::vector<std::string> args = {};  // of the load, after those of the scenario and the detector
+  // A signature of its own; empty: the detector's. `expect_on` as the detector's.
+  Expectation expect = {};
+  std::map<std::string, Expectation> expect_on = {};
 
+  bool has_expectation() const { return survives || !expect.empty() || !expect_on.empty(); }
   std::string param_text() const;  // "late_write=1 late_ms=20", as the kernel's loader takes them
 };
 

@@ -50,6 +50,8 @@ class ScenarioReader {
   void read_detectors(const Node* node);
   void read_variants(const Node& node);
   Variant read_variant(const Field& entry);
+  void read_variant_expectation(const Node& node, Variant& variant);
+  ReadExpectation read_signature(const Node& node, const std::string& whose, bool may_survive);
   void read_params(const Node& node, Variant& variant);
   void read_stress(const Node& node);
   void read_timeouts(const Node* node);
@@ -221,7 +223,6 @@ void ScenarioReader::read_variants(const Node& node) {
 }
 
 Variant ScenarioReader::read_variant(const Field& entry) {
-  static const std::array<std::string, 1> kExpect = {"survive"};
   Node key;
   key.kind = Node::Kind::kScalar;
   key.mark = entry.mark;
@@ -247,11 +248,26 @@ Variant ScenarioReader::read_variant(const Field& entry) {
       problems_.add(params->mark, "'params' are of a module, but there is no 'module'");
     }
   }
-  if (const Node* expect = map.find("expect")) {
-    variant.survives = read_choice(*expect, "expectation", kExpect, problems_).has_value();
-  }
+  if (const Node* args = map.find("args")) variant.args = read_words(*args, "'args'", "[--fast]");
+  if (const Node* expect = map.find("expect")) read_variant_expectation(*expect, variant);
   map.finish();
   return variant;
+}
+
+// "survive", or a signature that counts with every detector instead of the detector's.
+void ScenarioReader::read_variant_expectation(const Node& node, Variant& variant) {
+  auto read = read_signature(node, fmt::format("variant {}", shown(variant.name)), true);
+  variant.survives = read.expect.survive;
+  read.expect.survive = false;
+  variant.expect = std::move(read.expect);
+  variant.expect_on = std::move(read.on);
+}
+
+ReadExpectation ScenarioReader::read_signature(const Node& node, const std::string& whose,
+                                               bool may_survive) {
+  const std::vector<std::string> kernels = kernel_names(kernels_);
+  return read_expectation(node, {options_.report_kinds, kernels, options_.corruption_kinds}, whose,
+                          problems_, may_survive);
 }
 
 void ScenarioReader::read_params(const Node& node, Variant& variant) {
@@ -326,28 +342,26 @@ void ScenarioReader::read_timeouts(const Node* node) {
 void ScenarioReader::read_expectations(const Node* node, Mark place) {
   std::vector<std::string> names;
   for (const Detector& detector : scenario_.detectors) names.push_back(detector.name);
-  const bool crashes = std::any_of(scenario_.variants.begin(), scenario_.variants.end(),
-                                   [](const Variant& variant) { return !variant.survives; });
+  const bool crashes =
+      std::any_of(scenario_.variants.begin(), scenario_.variants.end(),
+                  [](const Variant& variant) { return !variant.has_expectation(); });
   if (node == nullptr) {
     if (crashes) problems_.add(place, "the scenario has no 'expect', but a variant must crash");
     return;
   }
-  const std::vector<std::string> kernels = kernel_names(kernels_);
   std::vector<std::string> expected;
   for (const Field& entry : read_named(*node, "'expect'", problems_)) {
     const auto at = std::find(names.begin(), names.end(), entry.key);
-    Detector unknown{.name = entry.key, .kernel = {}, .cmdline = {}, .expect = {}};
-    const bool known = at != names.end();
-    Detector& detector =
-        known ? scenario_.detectors[static_cast<std::size_t>(at - names.begin())] : unknown;
-    read_expectation(entry.value, {options_.report_kinds, kernels, options_.corruption_kinds},
-                     detector, problems_);
-    if (!known) {
+    auto read = read_signature(entry.value, fmt::format("detector '{}'", entry.key), false);
+    if (at == names.end()) {
       if (names.empty()) continue;  // told already
       problems_.add(entry.mark, fmt::format("unknown detector {} in 'expect'{}", shown(entry.key),
                                             suggest(entry.key, names)));
       continue;
     }
+    Detector& detector = scenario_.detectors[static_cast<std::size_t>(at - names.begin())];
+    detector.expect = std::move(read.expect);
+    detector.expect_on = std::move(read.on);
     expected.push_back(entry.key);
   }
   for (const std::string& name : names) {

@@ -159,12 +159,11 @@ Result<std::vector<NamedExpectation>> load_signatures(const fs::path& file,
   }
   std::vector<NamedExpectation> all;
   for (const Field& entry : read_named(*expect, "'expect'", problems)) {
-    Detector detector{.name = entry.key, .kernel = {}, .cmdline = {}, .expect = {}};
-    read_expectation(entry.value, {options.report_kinds, {}, options.corruption_kinds}, detector,
-                     problems);
-    if (!detector.expect.empty()) all.push_back({entry.key, "", detector.expect});
-    for (auto& [kernel, expectation] : detector.expect_on) {
-      all.push_back({entry.key, kernel, expectation});
+    auto read = read_expectation(entry.value, {options.report_kinds, {}, options.corruption_kinds},
+                                 fmt::format("detector '{}'", entry.key), problems);
+    if (!read.expect.empty()) all.push_back({entry.key, "", read.expect});
+    for (auto& [kernel, expectation] : read.on) {
+      all.push_back({entry.key, kernel, std::move(expectation)});
     }
   }
   RIG_TRY(problems.status());

@@ -107,9 +107,33 @@ constexpr std::string_view kGive =
     "give a 'report', an 'object', a 'corruption', a 'backtrace', "
     "'percpu' or 'memory'";
 
+// "survive" instead of a map of predicates: nothing is to happen.
+Expectation read_survive(const Node& node, Problems& problems) {
+  static const std::array<std::string, 1> kExpect = {"survive"};
+  Expectation expectation;
+  expectation.survive = read_choice(node, "expectation", kExpect, problems).has_value();
+  return expectation;
+}
+
+// What is expected on one kernel or architecture instead.
+Expectation read_special(const Field& entry, const ExpectationNames& names,
+                         const std::string& whose, Problems& problems) {
+  MapReader map(entry.value, fmt::format("the expectation of {} on {}", whose, entry.key),
+                problems);
+  Expectation expectation;
+  read_predicates(map, names, expectation, problems);
+  map.finish();
+  if (entry.value.kind != Node::Kind::kScalar && entry.value.entries.empty()) {
+    problems.add(entry.mark, fmt::format("nothing is expected on {}: {}", shown(entry.key), kGive));
+  }
+  return expectation;
+}
+
 // `on:`, kernel or architecture -> what is expected there instead.
-void read_expect_on(const Node& node, const ExpectationNames& names, Detector& detector,
-                    Problems& problems) {
+std::map<std::string, Expectation> read_expect_on(const Node& node, const ExpectationNames& names,
+                                                  const std::string& whose, bool may_survive,
+                                                  Problems& problems) {
+  std::map<std::string, Expectation> on;
   std::vector<std::string> valid(names.kernels.begin(), names.kernels.end());
   for (const Arch arch : {Arch::kX86_64, Arch::kArm64}) valid.emplace_back(to_string(arch));
   for (const Field& entry : read_named(node, "'on'", problems)) {
@@ -117,33 +141,34 @@ void read_expect_on(const Node& node, const ExpectationNames& names, Detector& d
       problems.add(entry.mark, fmt::format("unknown kernel or arch {} in 'on'{}", shown(entry.key),
                                            suggest(entry.key, valid)));
     }
-    MapReader map(entry.value,
-                  fmt::format("the expectation of detector '{}' on {}", detector.name, entry.key),
-                  problems);
-    Expectation expectation;
-    read_predicates(map, names, expectation, problems);
-    map.finish();
-    if (entry.value.kind != Node::Kind::kScalar && entry.value.entries.empty()) {
-      problems.add(entry.mark,
-                   fmt::format("nothing is expected on {}: {}", shown(entry.key), kGive));
-    }
-    detector.expect_on.emplace(entry.key, std::move(expectation));
+    on.emplace(entry.key, may_survive && entry.value.kind == Node::Kind::kScalar
+                              ? read_survive(entry.value, problems)
+                              : read_special(entry, names, whose, problems));
   }
+  return on;
 }
 
 }  // namespace
 
-void read_expectation(const Node& node, const ExpectationNames& names, Detector& detector,
-                      Problems& problems) {
-  MapReader map(node, fmt::format("the expectation of detector '{}'", detector.name), problems);
-  read_predicates(map, names, detector.expect, problems);
-  if (const Node* on = map.find("on")) read_expect_on(*on, names, detector, problems);
+ReadExpectation read_expectation(const Node& node, const ExpectationNames& names,
+                                 const std::string& whose, Problems& problems, bool may_survive) {
+  ReadExpectation read;
+  if (may_survive && node.kind == Node::Kind::kScalar) {
+    read.expect = read_survive(node, problems);
+    return read;
+  }
+  MapReader map(node, fmt::format("the expectation of {}", whose), problems);
+  read_predicates(map, names, read.expect, problems);
+  if (const Node* on = map.find("on")) {
+    read.on = read_expect_on(*on, names, whose, may_survive, problems);
+  }
   map.finish();
   const bool says_nothing = std::all_of(node.entries.begin(), node.entries.end(),
                                         [](const Field& each) { return each.key == "on"; });
   if (node.kind != Node::Kind::kScalar && says_nothing) {
-    problems.add(node.mark, fmt::format("detector '{}' expects nothing: {}", detector.name, kGive));
+    problems.add(node.mark, fmt::format("{} expects nothing: {}", whose, kGive));
   }
+  return read;
 }
 
 }  // namespace rig::scenario

@@ -2,6 +2,7 @@
 // The `expect:` part of a scenario: what a detector's crash must look like.
 #pragma once
 
+#include <map>
 #include <span>
 #include <string>
 
@@ -17,8 +18,16 @@ struct ExpectationNames {
   std::span<const std::string> corruption_kinds = {};  // empty: any
 };
 
-// One entry of `expect:`, for the detector of that name: `expect` and `expect_on`.
-void read_expectation(const Node& node, const ExpectationNames& names, Detector& detector,
-                      Problems& problems);
+// A signature, and those that count instead of it on some kernel or architecture.
+struct ReadExpectation {
+  Expectation expect;
+  std::map<std::string, Expectation> on;
+};
+
+// One entry of `expect:`, or a variant's own. `whose` is how messages call its owner:
+// "detector 'slub'". "survive" instead of a signature is taken where `may_survive`.
+ReadExpectation read_expectation(const Node& node, const ExpectationNames& names,
+                                 const std::string& whose, Problems& problems,
+                                 bool may_survive = false);
 
 }  // namespace rig::scenario

@@ -34,9 +34,9 @@ std::string describe_guest(const scenario::Guest& guest) {
   return text;
 }
 
-std::string stress_command(const scenario::Stress& stress, const std::string& program) {
+std::string stress_command(const scenario::Cell& cell, const std::string& program) {
   std::string text = program;
-  for (const std::string& argument : stress.arguments()) text += " " + shell_quote(argument);
+  for (const std::string& argument : cell.load_arguments()) text += " " + shell_quote(argument);
   return text;
 }
 
@@ -78,7 +78,7 @@ std::string guest_steps(const scenario::Cell& cell, const CellRecord& record,
   }
   if (const auto& stress = cell.scenario->stress) {
     out += fmt::format("  the load is sent and started: {}\n",
-                       stress_command(*stress, stress->program.filename().string()));
+                       stress_command(cell, stress->program.filename().string()));
   }
   if (const auto names = cell.stop_at(); !names.empty()) {
     out += fmt::format(
@@ -114,7 +114,7 @@ std::string repeat_text(const scenario::Cell& cell, const CellRecord& record, un
   add(out, "guest", describe_guest(cell.scenario->guest));
   if (!cell.variant.module.empty()) add(out, "module", describe_module(cell, record));
   if (const auto& stress = cell.scenario->stress) {
-    add(out, "stress", stress_command(*stress, stress->program.string()));
+    add(out, "stress", stress_command(cell, stress->program.string()));
   }
   add(out, "timeouts",
       fmt::format("boot {} ms, crash {} ms", cell.scenario->timeouts.boot.count(),

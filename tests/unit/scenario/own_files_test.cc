@@ -14,7 +14,7 @@ const fs::path kRepository = fs::path(RIG_TEST_DATA).parent_path().parent_path()
 
 TEST(OwnFiles, EveryScenarioLoadsAndHasCells) {
   std::size_t count = 0;
-  for (const auto& entry : fs::directory_iterator(kRepository / "scenarios")) {
+  for (const auto& entry : fs::recursive_directory_iterator(kRepository / "scenarios")) {
     if (entry.path().extension() != ".yaml") continue;
     const auto scenario = load_scenario(entry.path(), {.root = kRepository});
     ASSERT_TRUE(scenario) << scenario.error().message();

@@ -88,6 +88,27 @@ TEST(Plan, ADetectorsArgumentsOfTheLoadFollowTheScenarios) {
   EXPECT_EQ(cell.load_arguments(), (Names{"--seconds", "20", "--small"}));
   cell.detector.args = {"--disk-only"};
   EXPECT_EQ(cell.load_arguments(), (Names{"--seconds", "20", "--small", "--disk-only"}));
+  cell.variant.args = {"--write"};
+  EXPECT_EQ(cell.load_arguments(), (Names{"--seconds", "20", "--small", "--disk-only", "--write"}));
+}
+
+TEST(Plan, AVariantsOwnSignatureCountsWithEveryDetector) {
+  const auto scenario = sample();
+  Expectation own;
+  own.report.emplace();
+  own.report->kind = "warning";
+  scenario->variants[0].expect = own;
+  Expectation survive;
+  survive.survive = true;
+  scenario->variants[0].expect_on["arm64"] = survive;
+  const auto cells = plan(scenario, {.variant = {"faulty"}});
+  ASSERT_TRUE(cells) << cells.error().message();
+  ASSERT_EQ(cells->size(), 4u);
+  for (const Cell& cell : *cells) {
+    const Expectation expected = cell.expectation();
+    EXPECT_EQ(expected.survive, cell.arch == Arch::kArm64) << cell.name();
+    EXPECT_EQ(expected.report.has_value(), cell.arch == Arch::kX86_64) << cell.name();
+  }
 }
 
 // What is a crash on one kernel is a report of KASAN on another.

@@ -114,6 +114,36 @@ TEST(ScenarioFile, EveryPredicateReachesTheExpectation) {
   EXPECT_EQ(kasan.report->cache, "kmalloc-1024");
 }
 
+TEST(ScenarioFile, AVariantHasArgumentsAndASignatureOfItsOwn) {
+  const auto loaded =
+      load(kHead +
+           "variants:\n"
+           "  a: {args: [--write, 4], expect: {report: {kind: gpf}, on: {arm64: survive}}}\n"
+           "  b: {args: [--read], expect: survive}\n"
+           "stress: {program: guest/stress/io_and_net}\n");
+  ASSERT_TRUE(loaded) << loaded.error().message();
+  const Variant& a = loaded->variants.at(0);
+  EXPECT_EQ(a.args, (std::vector<std::string>{"--write", "4"}));
+  EXPECT_FALSE(a.survives);
+  EXPECT_EQ(a.expect.report->kind, "gpf");
+  EXPECT_TRUE(a.expect_on.at("arm64").survive);
+  EXPECT_TRUE(loaded->variants.at(1).survives);
+  EXPECT_TRUE(loaded->variants.at(1).expect.empty());
+}
+
+TEST(ScenarioFile, AVariantWithoutASignatureOfItsOwnNeedsTheDetectors) {
+  const std::string variants =
+      "variants:\n"
+      "  a: {expect: {report: {kind: gpf}}}\n"
+      "  b: {}\n"
+      "stress: {program: guest/stress/io_and_net}\n";
+  const auto without = load(kHead + variants);
+  ASSERT_FALSE(without);
+  EXPECT_NE(without.error().message().find("no 'expect', but a variant must crash"),
+            std::string::npos);
+  EXPECT_TRUE(load(kHead + variants + kExpect));
+}
+
 TEST(ScenarioFile, ADetectorHasArgumentsForTheLoad) {
   const auto loaded = load(kHead + "detectors: {a: {args: [--disk-only, 4]}, b: {}}\n" + kVariants +
                            "expect: {a: {report: {kind: gpf}}, b: {report: {kind: gpf}}}\n");
