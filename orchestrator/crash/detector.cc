@@ -50,12 +50,14 @@ void Detector::feed_console(const vm::Event& event) {
   kernel_stamps_lines_ = kernel_stamps_lines_ || stamped;
   // Where the kernel stamps its lines, one without a stamp was printed by a program.
   const bool kernels = stamped || !kernel_stamps_lines_;
-  const auto kind = report_began_ || !kernels ? std::nullopt : oops::starts_report(event.text);
-  if (kind && !oops::is_benign(*kind)) {
+  const auto kind = kernels ? oops::starts_report(event.text) : std::nullopt;
+  if (report_began_ && kind) {
+    next_began_ = true;
+  } else if (kind && !oops::is_benign(*kind)) {
     report_kind_ = *kind;
     report_began_ = last_line_ = event.when;
     console_.mark_report();
-  } else if (report_began_ && kernels && event.when < next_tick()) {
+  } else if (report_began_ && kernels && !next_began_ && event.when < next_tick()) {
     last_line_ = event.when;
   }
   console_.add_line(event.text);

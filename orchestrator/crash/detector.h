@@ -22,7 +22,7 @@ enum class State {
 
 struct DetectorOptions {
   Duration grace{3000};     // from a report's first line until it can be whole
-  Duration still{1000};     // and it is once the kernel has printed nothing for so long
+  Duration still{1000};     // and it is once the kernel has printed no more of it for so long
   Duration longest{20000};  // or this time has passed since its first line
   Duration silence{15000};  // no heartbeat for so long is a hang
   Duration settle{500};     // from the load's end until no report of its last moments can follow
@@ -76,6 +76,7 @@ class Detector {
   bool kernel_stamps_lines_ = false;
   std::optional<Clock::time_point> report_began_;
   std::optional<Clock::time_point> last_line_;  // of the kernel's, since then
+  bool next_began_ = false;                     // another report: the first one has ended
   std::optional<Clock::time_point> last_heartbeat_;
   std::optional<Clock::time_point> program_ended_;
   std::optional<int> program_exit_;

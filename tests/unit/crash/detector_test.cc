@@ -71,6 +71,13 @@ TEST_F(DetectorTest, ReportOfASlowMachineIsWholeWhenItsLinesHaveEnded) {
   EXPECT_EQ(tick(5800ms), State::kCrashed);
 }
 
+TEST_F(DetectorTest, ReportThatFollowsIsNotWaitedFor) {
+  console(1s, kOops);
+  console(1500ms, "[   12.100000] BUG kmalloc-1k (Tainted: G): Poison overwritten");
+  console(3900ms, "[   12.200000] BUG kmalloc-1k (Tainted: G): Poison overwritten");
+  EXPECT_EQ(detector_.next_tick(), start_ + 4s);
+}
+
 TEST_F(DetectorTest, KernelThatNeverFallsSilentIsNotWaitedForLonger) {
   console(1s, kOops);
   for (auto at = 1500ms; at < 21s; at += 500ms) {
