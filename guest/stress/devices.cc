@@ -3,7 +3,8 @@
 // devices [--seconds N] [--disk PREFIX=BYTES]... [--cpus N] [--memory MIB] [--nics N]: is this
 // guest the machine that was asked for? The disks are exactly these (by the start of their names:
 // vd, sd, nvme), the CPUs as many, the memory from 5/8 of MIB (what the kernel keeps for itself) to
-// MIB, the network cards beside lo as many. Every disk is written and read back. Exit code: 2
+// MIB, the network cards beside lo as many. Every disk is written and read back. --seconds: how
+// long disks are waited for (default 10), which SCSI hosts look for in the background. Exit code: 2
 // usage, 3 something is not so, and stderr says what.
 #include <dirent.h>
 #include <fcntl.h>
@@ -19,13 +20,14 @@
 #include <string>
 #include <vector>
 
+#include "guest/stress/options.h"
+
 namespace {
 
-constexpr int kUsage = 2;
 constexpr int kNotSo = 3;
 constexpr std::uint64_t kSector = 512;
-constexpr int kPatienceMs = 10'000;  // SCSI hosts look for their disks in the background
 constexpr int kLookMs = 50;
+constexpr std::uint64_t kAnyNumber = ~std::uint64_t{0};
 
 struct Disk {
   std::string name;
@@ -34,7 +36,8 @@ struct Disk {
 
 struct Asked {
   std::vector<Disk> disks;
-  long cpus = -1, memory_mib = -1, nics = -1;
+  std::uint64_t seconds = 10;
+  std::uint64_t cpus = kAnyNumber, memory_mib = kAnyNumber, nics = kAnyNumber;
 };
 
 std::vector<std::string> names_in(const char* folder) {
@@ -80,13 +83,14 @@ bool same(std::vector<Disk> asked, const std::vector<Disk>& found) {
   return true;
 }
 
-bool check_disks(const std::vector<Disk>& asked) {
+bool check_disks(const Asked& asked) {
   std::vector<Disk> found = disks();
-  for (int waited = 0; !same(asked, found) && waited < kPatienceMs; waited += kLookMs) {
+  for (std::uint64_t ms = 0; !same(asked.disks, found) && ms < asked.seconds * 1000;
+       ms += kLookMs) {
     usleep(kLookMs * 1000);
     found = disks();
   }
-  if (same(asked, found)) return true;
+  if (same(asked.disks, found)) return true;
   std::string text = "the disks are";
   for (const Disk& disk : found) text += " " + disk.name + "=" + std::to_string(disk.bytes);
   return fail(text);
@@ -112,50 +116,56 @@ bool check_writing(const Disk& disk) {
 }
 
 bool check_rest(const Asked& asked) {
-  const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-  if (asked.cpus >= 0 && cpus != asked.cpus) {
+  const auto cpus = static_cast<std::uint64_t>(sysconf(_SC_NPROCESSORS_ONLN));
+  if (asked.cpus != kAnyNumber && cpus != asked.cpus) {
     return fail(std::to_string(cpus) + " CPUs are online");
   }
   struct sysinfo info {};
   sysinfo(&info);
-  const long mib = static_cast<long>((std::uint64_t{info.totalram} * info.mem_unit) >> 20);
-  if (asked.memory_mib >= 0 && (mib > asked.memory_mib || mib < asked.memory_mib * 5 / 8)) {
+  const std::uint64_t mib = (std::uint64_t{info.totalram} * info.mem_unit) >> 20;
+  if (asked.memory_mib != kAnyNumber &&
+      (mib > asked.memory_mib || mib < asked.memory_mib * 5 / 8)) {
     return fail("the memory is " + std::to_string(mib) + " MiB");
   }
   const std::vector<std::string> cards = names_in("/sys/class/net");
-  const long nics = static_cast<long>(cards.size()) - std::count(cards.begin(), cards.end(), "lo");
-  if (asked.nics >= 0 && nics != asked.nics) {
+  const auto nics =
+      cards.size() - static_cast<std::size_t>(std::count(cards.begin(), cards.end(), "lo"));
+  if (asked.nics != kAnyNumber && nics != asked.nics) {
     return fail(std::to_string(nics) + " network cards");
   }
   return true;
 }
 
-bool parse(const char* option, const std::string& value, Asked& asked) {
-  const std::string name = option;
-  const auto equals = value.find('=');
-  if (name == "--disk" && equals != std::string::npos) {
-    const auto bytes = std::strtoull(value.c_str() + equals + 1, nullptr, 10);
-    asked.disks.push_back({value.substr(0, equals), bytes});
-    return true;
-  }
-  const long number = std::strtol(value.c_str(), nullptr, 10);
-  if (name == "--cpus") asked.cpus = number;
-  if (name == "--memory") asked.memory_mib = number;
-  if (name == "--nics") asked.nics = number;
-  return name == "--cpus" || name == "--memory" || name == "--nics" || name == "--seconds";
+// "vd=67108864"
+bool parse_disk(const std::string& text, std::vector<Disk>& disks) {
+  const auto equals = text.find('=');
+  if (equals == std::string::npos) return false;
+  char* end = nullptr;
+  const std::uint64_t bytes = std::strtoull(text.c_str() + equals + 1, &end, 10);
+  if (*end != '\0' || bytes == 0) return false;
+  disks.push_back({text.substr(0, equals), bytes});
+  return true;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  using rig::guest::Options;
   Asked asked;
-  for (int i = 1; i < argc; i += 2) {
-    if (i + 1 < argc && parse(argv[i], argv[i + 1], asked)) continue;
-    std::fputs("usage: devices [--disk PREFIX=BYTES]... [--cpus N] [--memory MIB] [--nics N]\n",
-               stderr);
-    return kUsage;
+  std::vector<std::string> disk_options;
+  Options options("devices");
+  options.number("--seconds", asked.seconds, 1, 3600);
+  options.texts("--disk", "PREFIX=BYTES", disk_options);
+  options.number("--cpus", asked.cpus);
+  options.number("--memory", asked.memory_mib);
+  options.number("--nics", asked.nics, 0);
+  if (!options.parse(argc, argv)) return Options::kUsage;
+  for (const std::string& disk : disk_options) {
+    if (!parse_disk(disk, asked.disks)) {
+      return options.refuse("--disk is PREFIX=BYTES, and not '" + disk + "'");
+    }
   }
-  bool right = check_disks(asked.disks);
+  bool right = check_disks(asked);
   for (const Disk& disk : disks()) right = check_writing(disk) && right;
   right = check_rest(asked) && right;
   return right ? 0 : kNotSo;

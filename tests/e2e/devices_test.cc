@@ -40,14 +40,14 @@ std::string qcow2_image(std::uint64_t disk_bytes) {
 class DevicesTest : public testing::TestWithParam<const char*> {
  protected:
   // Runs guest/stress/devices with these arguments in this guest.
-  Bench::Ended run(const std::string& guest, const std::string& args) {
+  Bench::Ended run(const std::string& guest, const std::string& args, unsigned seconds = 30) {
     const fs::path file = bench_.folder() / "devices.yaml";
     const std::string text = fmt::format(
         "name: devices\nsummary: s\narch: [x86_64, arm64]\nkernel: debian-6.1\nguest: {{{}}}\n"
         "variants: {{asks: {{expect: survive}}}}\n"
-        "stress: {{program: guest/stress/devices, args: [{}], seconds: 1}}\n"
+        "stress: {{program: guest/stress/devices, args: [{}], seconds: {}}}\n"
         "timeouts: {{boot: 5m, crash: 5m}}\n",
-        guest, args);
+        guest, args, seconds);
     EXPECT_TRUE(write_file_atomically(file, text));
     return bench_.crashrig({"run", file.string(), "--arch", GetParam()});
   }
@@ -82,7 +82,7 @@ TEST_P(DevicesTest, LargeGuestHasEightCpus) {
 }
 
 TEST_P(DevicesTest, GuestThatIsNotAsAskedIsTold) {
-  const auto ended = run("memory: 512M", "--disk, vd=1");
+  const auto ended = run("memory: 512M", "--disk, vd=1", 1);
   EXPECT_EQ(ended.exit_code, 3) << ended.out;
   EXPECT_THAT(ended.out, HasSubstr("devices: the disks are"));
 }
