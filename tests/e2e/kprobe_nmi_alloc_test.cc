@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <iostream>
 
 #include "e2e/rig_process.h"
 
@@ -16,20 +17,25 @@ class WithDetector : public testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(KprobeNmiAlloc, WithDetector, testing::Values("none", "stop"),
                          [](const auto& test) { return test.param; });
 
+// The core of an attempt that ended as it should. Who else reads the page cache may come first, and
+// a slow host's clock may not fit the guest's: then there is a second attempt.
+std::string expected_core(Bench& bench, const std::string& detector) {
+  for (int tries = 0; tries < 2; ++tries) {
+    const auto ended =
+        bench.crashrig({"run", "kprobe-nmi-alloc", "--detector", detector, "--variant", "faulty",
+                        "--repeat", "1", "--keep-core", "--json"});
+    const auto document = ended.json();
+    const auto& attempt = attempt_of(document, "faulty");
+    if (text_of(attempt.at("outcome")) == "expected-crash") return text_of(attempt.at("core"));
+    std::cerr << ended.out << ended.err;
+  }
+  return {};
+}
+
 TEST_P(WithDetector, TheCoreTellsTheNmiWhoCalledFromItAndWhatItInterrupted) {
   Bench bench;
-  // Who else reads the page cache may come first, and a slow host's clock may not fit the guest's.
-  const auto ended =
-      bench.crashrig({"run", "kprobe-nmi-alloc", "--detector", GetParam(), "--variant", "faulty",
-                      "--repeat", "2", "--keep-core", "--json"});
-  const auto document = ended.json();
-  const auto& attempts = cell_of(document, "faulty").at("attempts").as_array();
-  const auto expected = std::ranges::find_if(
-      attempts, [](const auto& each) { return each.at("outcome") == "expected-crash"; });
-  ASSERT_NE(expected, attempts.end()) << ended.out << ended.err;
-  const auto& faulty = expected->as_object();
-
-  const std::string core(faulty.at("core").as_string());
+  const std::string core = expected_core(bench, GetParam());
+  ASSERT_NE(core, "");
   const auto analyzed = bench.crashrig({"analyze", "--json", core});
   ASSERT_EQ(analyzed.exit_code, 0) << analyzed.err;
   const auto findings = analyzed.json();
