@@ -34,9 +34,11 @@ class CoreForms : public testing::TestWithParam<const char*> {
   static constexpr std::uint64_t kPage = SyntheticCore::kPage;
 
   void SetUp() override {
-    const auto ended = bench_.crashrig({"run", "late-completion", "--arch", GetParam(),
-                                        "--detector", "none", "--variant", "faulty", "--repeat",
-                                        "1", "--format", "elf", "--keep-core", "--json"});
+    // Half the memory: it is copied many times.
+    const auto file = bench_.scenario({{"memory: 512M", "memory: 256M"}});
+    const auto ended = bench_.crashrig({"run", file.string(), "--arch", GetParam(), "--detector",
+                                        "none", "--variant", "faulty", "--repeat", "1", "--format",
+                                        "elf", "--keep-core", "--json"});
     ASSERT_EQ(ended.exit_code, 0) << ended.err;
     path_ = text_of(attempt_of(ended.json(), "faulty").at("core"));
     findings_ = analyze({path_.string()});
