@@ -5,6 +5,7 @@
 #include "fakes/kernel_core.h"
 #include "fakes/mapped_core.h"
 #include "fakes/orc_kernel.h"
+#include "fakes/printk_ring.h"
 #include "fakes/synthetic_heap.h"
 #include "fuzz/guest_image.h"
 #include "fuzz/memory_file.h"
@@ -182,17 +183,7 @@ void write_log(Corpora& corpora) {
     at = next - 48;
   }
   GuestImage image;
-  image.info = fmt::format(
-      "SYMBOL(prb)={:x}\nOFFSET(printk_ringbuffer.desc_ring)=0\n"
-      "OFFSET(printk_ringbuffer.text_data_ring)=48\nOFFSET(prb_desc_ring.count_bits)=0\n"
-      "OFFSET(prb_desc_ring.descs)=8\nOFFSET(prb_desc_ring.infos)=16\n"
-      "OFFSET(prb_desc_ring.head_id)=24\nOFFSET(prb_desc_ring.tail_id)=32\nSIZE(prb_desc)=24\n"
-      "OFFSET(prb_desc.state_var)=0\nOFFSET(prb_desc.text_blk_lpos)=8\n"
-      "OFFSET(prb_data_blk_lpos.begin)=0\nOFFSET(prb_data_blk_lpos.next)=8\nSIZE(printk_info)=88\n"
-      "OFFSET(printk_info.ts_nsec)=8\nOFFSET(printk_info.text_len)=16\n"
-      "OFFSET(prb_data_ring.size_bits)=0\nOFFSET(prb_data_ring.data)=8\n"
-      "OFFSET(atomic_long_t.counter)=0\n",
-      kPrb);
+  image.info = fakes::printk_vmcoreinfo(kPrb);
   image.pages = memory.pages;
   corpora.add("log", "ring", fuzz::encode_image(image));
 }

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "fakes/fake_memory.h"
+#include "fakes/printk_ring.h"
 
 namespace rig::analyzer {
 namespace {
@@ -57,17 +58,7 @@ class LogRing {
   }
 
   FakeVirtMemory memory;
-  std::string info = fmt::format(
-      "SYMBOL(prb)={:x}\nOFFSET(printk_ringbuffer.desc_ring)=0\n"
-      "OFFSET(printk_ringbuffer.text_data_ring)=48\nOFFSET(prb_desc_ring.count_bits)=0\n"
-      "OFFSET(prb_desc_ring.descs)=8\nOFFSET(prb_desc_ring.infos)=16\n"
-      "OFFSET(prb_desc_ring.head_id)=24\nOFFSET(prb_desc_ring.tail_id)=32\nSIZE(prb_desc)=24\n"
-      "OFFSET(prb_desc.state_var)=0\nOFFSET(prb_desc.text_blk_lpos)=8\n"
-      "OFFSET(prb_data_blk_lpos.begin)=0\nOFFSET(prb_data_blk_lpos.next)=8\nSIZE(printk_info)=88\n"
-      "OFFSET(printk_info.ts_nsec)=8\nOFFSET(printk_info.text_len)=16\n"
-      "OFFSET(prb_data_ring.size_bits)=0\nOFFSET(prb_data_ring.data)=8\n"
-      "OFFSET(atomic_long_t.counter)=0\n",
-      kPrb);
+  std::string info = fakes::printk_vmcoreinfo(kPrb);
 };
 
 TEST(Log, RecordsComeInOrderWithTheirTime) {
