@@ -4,8 +4,10 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <sstream>
 #include <thread>
 
+#include "base/file.h"
 #include "base/process.h"
 #include "base/text.h"
 #include "image/describe_kernel.h"
@@ -39,6 +41,17 @@ double children_cpu_seconds() {
     return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
   };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+// What a build has cost that was interrupted: "seconds cpu_seconds", beside its objects.
+fs::path cost_file(const KernelMake& make) {
+  return make.objects / ".cost";
+}
+Compiled cost_of_earlier_parts(const KernelMake& make) {
+  Compiled cost;
+  std::istringstream text(read_file(cost_file(make)).value_or(""));
+  if (!(text >> cost.seconds >> cost.cpu_seconds)) return {};
+  return cost;
 }
 
 std::vector<std::pair<std::string, std::string>> environment(const KernelMake& make) {
@@ -279,17 +292,25 @@ Result<Compiled> compile_kernel(const KernelMake& make, const FetchOptions& fetc
   RunOptions options{.deadline = Deadline::after(kBuildTime), .stop = fetch.stop};
   options.on_line = [&](std::string_view line) { progress.line(line); };
   const unsigned jobs = std::max(1U, std::thread::hardware_concurrency());
-  RIG_ASSIGN(const Completed done,
-             run(command(make, {fmt::format("-j{}", jobs),
-                                boot_image_path(make.arch).filename().string(), "modules"}),
-                 options));
+  const auto ended = run(command(make, {fmt::format("-j{}", jobs),
+                                        boot_image_path(make.arch).filename().string(), "modules"}),
+                         options);
+  Compiled compiled = cost_of_earlier_parts(make);
+  compiled.objects = progress.objects();
+  compiled.seconds += watch.seconds();
+  compiled.cpu_seconds += children_cpu_seconds() - cpu_before;
+  if (!ended || !ended->ok()) {
+    RIG_TRY(write_file_atomically(
+        cost_file(make), fmt::format("{:.3f} {:.3f}\n", compiled.seconds, compiled.cpu_seconds)));
+  }
+  RIG_ASSIGN(const Completed done, ended);
   if (!done.ok()) {
     return fail_hint(is_machines_fault(done) ? Blame::kRig : Blame::kInput,
                      "the build goes on where it was when it is asked for again",
                      "{} does not build for {}:\n{}", make.called, to_string(make.arch),
                      build_error(done.err));
   }
-  return Compiled{progress.objects(), watch.seconds(), children_cpu_seconds() - cpu_before};
+  return compiled;
 }
 
 }  // namespace rig::image

@@ -35,6 +35,7 @@ struct KernelMake {
 Status configure_kernel(const KernelMake& make, const std::string& base,
                         const std::vector<ConfigOption>& options, const FetchOptions& fetch);
 
+// All parts of a build that was interrupted together.
 struct Compiled {
   std::uint64_t objects = 0;
   double seconds = 0, cpu_seconds = 0;

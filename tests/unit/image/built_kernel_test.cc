@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "image/boot_drivers.h"
+#include "image/cache_survey.h"
 #include "unit/image/fake_source.h"
 
 namespace rig::image {
@@ -67,6 +68,20 @@ TEST_F(BuiltKernel, FailedBuildQuotesTheCompilerAndGoesOnWhereItWas) {
   fs::remove(path("fail"));
   ASSERT_TRUE(get());
   EXPECT_EQ(count("runs"), 1U) << "main.o was there already";
+}
+
+TEST_F(BuiltKernel, CostIsThatOfAllPartsOfTheBuild) {
+  write(path("fail"), "");
+  ASSERT_FALSE(get());
+  fs::path objects;
+  for (const auto& entry : fs::directory_iterator(path("cache/crashrig/builds"))) objects = entry;
+  ASSERT_TRUE(fs::exists(objects / ".cost"));
+  write(objects / ".cost", "700.5 1200.25\n");
+  fs::remove(path("fail"));
+  ASSERT_TRUE(get());
+  const auto cached = find_cached(spec_, host_arch());
+  ASSERT_TRUE(cached && *cached);
+  EXPECT_GT((*cached)->cpu_seconds, 1200.2);
 }
 
 TEST_F(BuiltKernel, StopIsCancellationAndTheNextRunGoesOn) {
