@@ -202,7 +202,10 @@ Status Run::inject() {
   injected_at_ = Clock::now();
   const Deadline deadline = Deadline::after(kInjectTime);
   Status status;
-  if (!payload_.module.empty()) {
+  for (const scenario::GuestFile& file : cell_.scenario->guest.files) {
+    if (status) status = send(file.from, file.to, file.mode);
+  }
+  if (status && !payload_.module.empty()) {
     const std::string path = "/tmp/" + payload_.module.filename().string();
     status = send(payload_.module, path, 0644);
     if (status) status = vm_->load_module(path, payload_.module_params, deadline);

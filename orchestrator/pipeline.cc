@@ -60,7 +60,8 @@ Result<Payload> prepare(const scenario::Cell& cell, const PipelineOptions& optio
   if (cell.arch == Arch::kX86_64) payload.cmdline += "no_timer_check ";
   payload.cmdline += fmt::format("{}", fmt::join(cell.cmdline(), " "));
   if (const auto& stress = cell.scenario->stress) {
-    RIG_ASSIGN(payload.program, options.layout.stress_program(stress->program, cell.arch));
+    RIG_ASSIGN(payload.program,
+               options.layout.stress_program(stress->programs.at(cell.arch), cell.arch));
     payload.program_args = cell.load_arguments();
   }
   return payload;

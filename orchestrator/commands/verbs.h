@@ -28,6 +28,7 @@ using Action = std::function<Result<int>(const Context&)>;
 
 Action declare_run(CLI::App& app);
 Action declare_demo(CLI::App& app);
+Action declare_format(CLI::App& app);
 Action declare_analyze(CLI::App& app);
 Action declare_inspect(CLI::App& app);
 Action declare_kernels(CLI::App& app);

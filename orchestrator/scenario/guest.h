@@ -42,6 +42,17 @@ struct Disk {
   DiskBus bus = DiskBus::kVirtio;
 };
 
+inline constexpr std::uint64_t kMaxGuestFileBytes = 64u << 20;  // of all files together
+inline constexpr std::size_t kMaxGuestFiles = 1000;
+
+// A file of the host's that the guest gets a copy of, before anything is injected.
+struct GuestFile {
+  fs::path from;         // absolute
+  std::string to;        // "/lib/firmware/my.bin"
+  unsigned mode = 0644;  // its permissions
+  std::uint64_t bytes = 0;
+};
+
 enum class Network {
   kNone,
   kUser,  // QEMU's user-mode network, cut off from the world: only the guest and its gateway
@@ -59,6 +70,7 @@ struct Guest {
   unsigned cpus = 2;
   std::vector<Disk> disks;
   std::vector<std::string> drivers;  // modules of the kernel's own to load at boot: "sd_mod"
+  std::vector<GuestFile> files;
   Network network = Network::kNone;
   Hardware hardware;                     // on every architecture
   std::map<Arch, Hardware> hardware_of;  // on this one beside it; its CPU and options win

@@ -6,6 +6,9 @@
 
 #include "base/text.h"
 #include "scenario/disk_image.h"
+#include "scenario/guest_files.h"
+#include "scenario/path_bases.h"
+#include "scenario/section_reader.h"
 #include "scenario/units.h"
 
 namespace rig::scenario {
@@ -38,8 +41,7 @@ constexpr OwnedOption kOwnedOptions[] = {
 
 class GuestReader {
  public:
-  GuestReader(std::span<const fs::path> bases, Problems& problems)
-      : bases_(bases), problems_(problems) {}
+  GuestReader(const PathBases& bases, Problems& problems) : bases_(bases), problems_(problems) {}
 
   Guest read(const Node& node);
 
@@ -50,18 +52,21 @@ class GuestReader {
   void read_file_system(const Node& format, Disk& disk);
   void read_image(const Node& node, const Node* format, Disk& disk);
   std::optional<fs::path> find_image(const Node& node);
-  Hardware read_hardware(MapReader& map);
+  template <const format::Section& kSection>
+  Hardware read_hardware(SectionReader<kSection>& map);
+  void read_hardware_of(Arch arch, const Node* node);
+  void check_file_memory(const Node& node);
   void read_machine(const Node& node, Hardware& hardware);
   void read_devices(const Node& node, Hardware& hardware);
 
-  std::span<const fs::path> bases_;
+  const PathBases& bases_;
   Problems& problems_;
   Guest guest_;
 };
 
 Guest GuestReader::read(const Node& node) {
   static const std::array<std::string, 2> kNetworks = {"none", "user"};
-  MapReader map(node, "'guest'", problems_);
+  SectionReader<format::kGuest> map(node, "'guest'", problems_);
   if (const Node* memory = map.find("memory")) read_memory(*memory);
   if (const Node* cpus = map.find("cpus")) {
     guest_.cpus =
@@ -80,15 +85,33 @@ Guest GuestReader::read(const Node& node) {
     if (name == "user") guest_.network = Network::kUser;
   }
   guest_.hardware = read_hardware(map);
-  for (const Arch arch : {Arch::kX86_64, Arch::kArm64}) {
-    const Node* of_arch = map.find(to_string(arch));
-    if (of_arch == nullptr) continue;
-    MapReader inner(*of_arch, fmt::format("'{}'", to_string(arch)), problems_);
-    guest_.hardware_of[arch] = read_hardware(inner);
-    inner.finish();
+  read_hardware_of(Arch::kX86_64, map.find("x86_64"));
+  read_hardware_of(Arch::kArm64, map.find("arm64"));
+  if (const Node* files = map.find("files")) {
+    guest_.files = read_guest_files(*files, bases_, problems_);
+    check_file_memory(*files);
   }
   map.finish();
   return std::move(guest_);
+}
+
+void GuestReader::read_hardware_of(Arch arch, const Node* node) {
+  if (node == nullptr) return;
+  SectionReader<format::kHardware> map(*node, fmt::format("'{}'", to_string(arch)), problems_);
+  guest_.hardware_of[arch] = read_hardware(map);
+  map.finish();
+}
+
+// They lie in the guest's memory, which has to be enough for the rest as well.
+void GuestReader::check_file_memory(const Node& node) {
+  constexpr std::uint64_t kPart = 4;
+  std::uint64_t bytes = 0;
+  for (const GuestFile& file : guest_.files) bytes += file.bytes;
+  if (bytes <= guest_.memory_bytes / kPart) return;
+  problems_.add(node.mark,
+                fmt::format("'files' lie in the guest's memory and may take a quarter of "
+                            "its {} MiB, found {}: give it more 'memory'",
+                            guest_.memory_bytes >> 20, human_bytes(bytes)));
 }
 
 void GuestReader::read_memory(const Node& node) {
@@ -117,7 +140,7 @@ Disk GuestReader::read_disk(const Node& node) {
   std::vector<std::string> buses;
   for (const NamedDiskBus& each : kDiskBuses) buses.emplace_back(each.name);
   Disk disk;
-  MapReader map(node, "the disk", problems_);
+  SectionReader<format::kDisk> map(node, "the disk", problems_);
   const Node* size = map.find("size");
   const Node* image = map.find("image");
   const Node* format = map.find("format");
@@ -183,16 +206,13 @@ void GuestReader::read_image(const Node& node, const Node* format, Disk& disk) {
 std::optional<fs::path> GuestReader::find_image(const Node& node) {
   const auto text = read_text(node, "'image'", problems_);
   if (!text) return std::nullopt;
-  for (const fs::path& base : bases_) {
-    std::error_code error;
-    const fs::path path = fs::absolute(base / *text, error).lexically_normal();
-    if (!error && fs::exists(path, error)) return path;
-  }
+  if (auto path = bases_.find(*text)) return path;
   problems_.add(node.mark, fmt::format("image {} does not exist", shown(*text)));
   return std::nullopt;
 }
 
-Hardware GuestReader::read_hardware(MapReader& map) {
+template <const format::Section& kSection>
+Hardware GuestReader::read_hardware(SectionReader<kSection>& map) {
   Hardware hardware;
   if (const Node* cpu = map.find("cpu")) {
     hardware.cpu = read_text(*cpu, "'cpu'", problems_).value_or("");
@@ -249,7 +269,7 @@ void GuestReader::read_devices(const Node& node, Hardware& hardware) {
 
 }  // namespace
 
-Guest read_guest(const Node& node, std::span<const fs::path> bases, Problems& problems) {
+Guest read_guest(const Node& node, const PathBases& bases, Problems& problems) {
   return GuestReader(bases, problems).read(node);
 }
 

@@ -4,15 +4,14 @@
 #pragma once
 
 #include <optional>
-#include <span>
 
+#include "scenario/path_bases.h"
 #include "scenario/scenario.h"
 #include "scenario/schema_reader.h"
 
 namespace rig::scenario {
 
-// `bases`: where the relative path of a disk image may start, in this order.
-Guest read_guest(const Node& node, std::span<const fs::path> bases, Problems& problems);
+Guest read_guest(const Node& node, const PathBases& bases, Problems& problems);
 
 // `boot:`, of a scenario or a detector: "direct" or "kaslr".
 std::optional<Entry> read_boot(const Node& node, Problems& problems);

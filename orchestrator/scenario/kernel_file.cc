@@ -7,6 +7,7 @@
 #include "base/arch.h"
 #include "base/text.h"
 #include "scenario/schema_reader.h"
+#include "scenario/section_reader.h"
 #include "scenario/units.h"
 
 namespace rig::scenario {
@@ -170,7 +171,7 @@ std::optional<fs::path> fragment_file(const KernelConfig& config, std::string_vi
 
 std::optional<std::string> read_kernel_reference(const Node& node, Problems& problems) {
   if (node.kind != Node::Kind::kMap) return read_text(node, "'kernel'", problems);
-  MapReader map(node, "'kernel'", problems);
+  SectionReader<format::kKernelTree> map(node, "'kernel'", problems);
   const Node* build = map.require("build");
   map.finish();
   const auto path = build != nullptr ? read_text(*build, "'build'", problems) : std::nullopt;

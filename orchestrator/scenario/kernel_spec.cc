@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <span>
 
 #include "base/text.h"
 #include "scenario/kernel_file.h"
@@ -86,15 +87,18 @@ Result<std::string> absolute_kernel(const std::string& reference,
   const KernelReference parsed = parse_kernel_reference(reference);
   if (!parsed.is_path) return reference;
   std::error_code error;
+  // As everywhere in a scenario: what begins with a dot begins at the last of the bases.
+  const bool is_dotted = parsed.name.starts_with("./") || parsed.name.starts_with("../");
+  const auto first = is_dotted && !bases.empty() ? bases.end() - 1 : bases.begin();
   if (parsed.is_build) {
     const fs::path given = expand_home(parsed.name);
-    for (const fs::path& base : bases) {
+    for (const fs::path& base : std::span(first, bases.end())) {
       const fs::path path = fs::absolute(base / given, error).lexically_normal();
       if (fs::is_directory(path, error)) return fmt::format("{}{}", kBuildPrefix, path.string());
     }
     return fail(Blame::kInput, "no folder {} with a built kernel", shown(parsed.name));
   }
-  for (const fs::path& base : bases) {
+  for (const fs::path& base : std::span(first, bases.end())) {
     const fs::path path = fs::absolute(base / parsed.name, error).lexically_normal();
     if (!fs::is_regular_file(path, error)) continue;
     return parsed.abi ? fmt::format("{}@{}", path.string(), *parsed.abi) : path.string();

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "scenario/section_reader.h"
 #include "scenario/units.h"
 
 namespace rig::scenario {
@@ -70,7 +71,7 @@ std::optional<Bound> read_bound(const Node& node, std::string_view what, bool by
 CorruptionPredicate read_corruption(const Node& node, std::span<const std::string> kinds,
                                     Problems& problems) {
   CorruptionPredicate corruption;
-  MapReader map(node, "the corruption", problems);
+  SectionReader<format::kCorruption> map(node, "the corruption", problems);
   if (const Node* kind = map.find("kind")) {
     corruption.kind = kinds.empty() ? read_name(*kind, "'kind'", problems)
                                     : read_choice(*kind, "corruption kind", kinds, problems);
@@ -133,7 +134,8 @@ PerCpuPredicate read_variable(const Field& entry, Problems& problems) {
     }
     return predicate;
   }
-  MapReader map(entry.value, fmt::format("per-CPU {}", shown(entry.key)), problems);
+  SectionReader<format::kPerCpu> map(entry.value, fmt::format("per-CPU {}", shown(entry.key)),
+                                     problems);
   if (const Node* cpu = map.find("cpu")) read_where(*cpu, predicate, problems);
   if (const Node* minus = map.find("minus")) {
     predicate.minus = read_word(*minus, "'minus'", problems);

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "scenario/guest_files.h"
 #include "scenario/units.h"
 
 namespace rig::scenario {
@@ -25,24 +26,60 @@ bool has_source(const fs::path& path) {
 }
 
 // What guest/stress has: the built programs, or, where those are not known, the sources.
-std::vector<std::string> own_programs(const LoadOptions& options) {
+std::vector<std::string> own_programs(const fs::path& root, const fs::path& built) {
   std::vector<std::string> names;
   std::error_code error;
-  const bool built = !options.programs.empty();
-  const fs::path folder = built ? options.programs : options.root / kOwnFolder;
+  const fs::path folder = built.empty() ? root / kOwnFolder : built;
   for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
     if (!is_file(it->path())) continue;
     const fs::path& file = it->path();
-    if (!built && file.extension() != ".cc" && file.extension() != ".c") continue;
-    const std::string name = (built ? file.filename() : file.stem()).string();
+    if (built.empty() && file.extension() != ".cc" && file.extension() != ".c") continue;
+    const std::string name = (built.empty() ? file.stem() : file.filename()).string();
     names.push_back(fmt::format("{}/{}", kOwnFolder, name));
   }
   std::sort(names.begin(), names.end());
   return names;
 }
 
+std::optional<Arch> arch_of(const Elf64_Ehdr& header) {
+  if (header.e_machine == EM_X86_64) return Arch::kX86_64;
+  if (header.e_machine == EM_AARCH64) return Arch::kArm64;
+  return std::nullopt;
+}
+
+Status check_arch(const Elf64_Ehdr& header, const std::string& written,
+                  std::span<const Arch> archs) {
+  const auto is_for = arch_of(header);
+  for (const Arch arch : archs) {
+    if (is_for == arch) continue;
+    return fail(Blame::kInput,
+                "program {} is for {}, and does not run in {} guests: write one for each "
+                "architecture, {{x86_64: PATH, arm64: PATH}}",
+                shown(written),
+                is_for ? std::string(to_string(*is_for))
+                       : fmt::format("another machine (ELF {})", header.e_machine),
+                to_string(arch));
+  }
+  return {};
+}
+
 // The guest has neither a C library nor a shell: only a static ELF program can start there.
-Status check_static(const fs::path& path, const std::string& written) {
+Status check_static(ByteView bytes, const Elf64_Ehdr& header, const std::string& written) {
+  for (unsigned i = 0; i < header.e_phnum; ++i) {
+    const auto segment =
+        load<Elf64_Phdr>(bytes, header.e_phoff + std::uint64_t{i} * sizeof(Elf64_Phdr));
+    if (!segment) break;
+    if (segment->p_type != PT_INTERP) continue;
+    return fail(Blame::kInput,
+                "program {} is dynamically linked, and the guest has no libraries: link it with "
+                "-static",
+                shown(written));
+  }
+  return {};
+}
+
+Status check_program(const fs::path& path, const std::string& written,
+                     std::span<const Arch> archs) {
   RIG_ASSIGN(const MappedFile file, MappedFile::open(path));
   const ByteView bytes = file.bytes();
   const auto header = load<Elf64_Ehdr>(bytes);
@@ -54,17 +91,15 @@ Status check_static(const fs::path& path, const std::string& written) {
                 "program {} is no 64-bit ELF program: the guest has nothing that could run it",
                 shown(written));
   }
-  for (unsigned i = 0; i < header->e_phnum; ++i) {
-    const auto segment =
-        load<Elf64_Phdr>(bytes, header->e_phoff + std::uint64_t{i} * sizeof(Elf64_Phdr));
-    if (!segment) break;
-    if (segment->p_type != PT_INTERP) continue;
-    return fail(Blame::kInput,
-                "program {} is dynamically linked, and the guest has no libraries: link it with "
-                "-static",
-                shown(written));
+  RIG_TRY(check_static(bytes, *header, written));
+  if (header->e_entry == 0) {
+    return fail(Blame::kInput, "program {} is a library: it begins nowhere", shown(written));
   }
-  return {};
+  if (bytes.size() > kMaxGuestFileBytes) {
+    return fail(Blame::kInput, "program {} has {}: more than {} MiB cannot be sent to a guest",
+                shown(written), human_bytes(bytes.size()), kMaxGuestFileBytes >> 20);
+  }
+  return check_arch(*header, written, archs);
 }
 
 tl::unexpected<Error> not_built(const std::string& written, std::vector<std::string> programs) {
@@ -78,22 +113,22 @@ tl::unexpected<Error> not_built(const std::string& written, std::vector<std::str
 
 }  // namespace
 
-Result<fs::path> find_program_file(const std::string& written, const LoadOptions& options) {
+Result<fs::path> find_program_file(const std::string& written, std::span<const Arch> archs,
+                                   const PathBases& bases, const fs::path& built) {
   std::error_code error;
-  const fs::path path = fs::absolute(options.root / written, error).lexically_normal();
-  const fs::path own = fs::absolute(options.root / kOwnFolder, error).lexically_normal();
-  const auto programs = own_programs(options);
-  const bool is_own = path.parent_path() == own;
-  if (is_own && !options.programs.empty() && is_file(options.programs / path.filename())) {
-    return path;
-  }
-  if (is_own && options.programs.empty() && has_source(path)) return path;
-  if (is_file(path)) {
-    RIG_TRY(check_static(path, written));
-    return path;
+  const fs::path path = fs::absolute(bases.root / written, error).lexically_normal();
+  const fs::path own = fs::absolute(bases.root / kOwnFolder, error).lexically_normal();
+  const auto programs = own_programs(bases.root, built);
+  const bool is_own = path.parent_path() == own && !written.starts_with('.');
+  if (is_own && !built.empty() && is_file(built / path.filename())) return path;
+  if (is_own && built.empty() && has_source(path)) return path;
+  const auto found = bases.find(written);
+  if (found && is_file(*found)) {
+    RIG_TRY(check_program(*found, written, archs));
+    return *found;
   }
   if (is_own && has_source(path)) return not_built(written, programs);
-  if (fs::is_directory(path, error)) {
+  if (found) {
     return fail(Blame::kInput, "program {} is a folder{}", shown(written),
                 programs.empty() ? "" : fmt::format("; valid: {}", fmt::join(programs, ", ")));
   }

@@ -51,7 +51,9 @@ struct Detector {
 };
 
 struct Stress {
-  fs::path program;  // absolute: ROOT/guest/stress/NAME, built with the rig, or a static program
+  // For guests of each architecture that the scenario has; absolute: ROOT/guest/stress/NAME, which
+  // is built with the rig for all of them, or a static program.
+  std::map<Arch, fs::path> programs;
   std::vector<std::string> args;
   std::chrono::seconds duration{20};
 

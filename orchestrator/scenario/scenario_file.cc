@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// load_scenario(): the strict schema. docs/SCENARIOS.md describes every key; change both together.
+// load_scenario(): reads what scenario/format.h describes, strictly.
 #include <algorithm>
 #include <array>
 
@@ -7,9 +7,11 @@
 #include "scenario/cmdline_reader.h"
 #include "scenario/guest_reader.h"
 #include "scenario/kernel_file.h"
+#include "scenario/path_bases.h"
 #include "scenario/program_file.h"
 #include "scenario/scenario.h"
 #include "scenario/schema_reader.h"
+#include "scenario/section_reader.h"
 #include "scenario/signature_reader.h"
 #include "scenario/stop_at_reader.h"
 #include "scenario/units.h"
@@ -36,15 +38,15 @@ std::vector<std::string> siblings(const fs::path& path, const std::string& writt
 class ScenarioReader {
  public:
   ScenarioReader(const fs::path& file, const LoadOptions& options, Problems& problems)
-      : file_(file),
-        options_(options),
+      : options_(options),
+        bases_{options.root, file.parent_path()},
         kernels_(options.kernels.empty() ? options.root / "kernels" : options.kernels),
         problems_(problems) {}
 
   Scenario read(const Node& root);
 
  private:
-  void read_head(MapReader& map);
+  void read_head(SectionReader<format::kScenario>& map);
   std::vector<Arch> read_archs(const Node& node);
   std::vector<Arch> read_detector_archs(const Node& node);
   void read_detectors(const Node* node);
@@ -54,6 +56,8 @@ class ScenarioReader {
   ReadExpectation read_signature(const Node& node, const std::string& whose, bool may_survive);
   void read_params(const Node& node, Variant& variant);
   void read_stress(const Node& node);
+  void read_program(const Node& node, Stress& stress);
+  void read_program_of(const Node& node, std::span<const Arch> archs, Stress& stress);
   void read_timeouts(const Node* node);
   void read_expectations(const Node* node, Mark place);
   void check_variants(const Node& node);
@@ -64,22 +68,21 @@ class ScenarioReader {
                                       std::string_view example);
   std::optional<fs::path> read_module_folder(const Node& node);
 
-  const fs::path& file_;
   const LoadOptions& options_;
+  const PathBases bases_;
   const fs::path kernels_;
   Problems& problems_;
   Scenario scenario_;
 };
 
 Scenario ScenarioReader::read(const Node& root) {
-  MapReader map(root, "the scenario", problems_);
+  SectionReader<format::kScenario> map(root, "the scenario", problems_);
   read_head(map);
   if (const Node* node = map.require("arch")) scenario_.arch = read_archs(*node);
   if (const Node* node = map.require("kernel")) scenario_.kernel = read_kernel(*node);
   if (const Node* node = map.find("boot")) scenario_.boot = read_boot(*node, problems_);
   if (const Node* node = map.find("guest")) {
-    const fs::path bases[] = {options_.root, file_.parent_path()};
-    scenario_.guest = read_guest(*node, bases, problems_);
+    scenario_.guest = read_guest(*node, bases_, problems_);
   }
   if (const Node* node = map.find("cmdline")) scenario_.cmdline = read_cmdline(*node, problems_);
   if (const Node* node = map.find("stop_at")) {
@@ -103,7 +106,7 @@ Scenario ScenarioReader::read(const Node& root) {
   return std::move(scenario_);
 }
 
-void ScenarioReader::read_head(MapReader& map) {
+void ScenarioReader::read_head(SectionReader<format::kScenario>& map) {
   if (const Node* node = map.require("name")) {
     scenario_.name = read_name(*node, "'name'", problems_).value_or("");
   }
@@ -155,7 +158,7 @@ std::vector<Arch> ScenarioReader::read_detector_archs(const Node& node) {
 std::string ScenarioReader::read_kernel(const Node& node) {
   const auto written = read_kernel_reference(node, problems_);
   if (!written) return {};
-  const auto name = absolute_kernel(*written, {options_.root, file_.parent_path()});
+  const auto name = absolute_kernel(*written, {bases_.root, bases_.folder});
   const Status status = name ? check_kernel_name(*name, kernels_) : tl::unexpected(name.error());
   if (!status) problems_.add(node.mark, status.error().message());
   return name.value_or(*written);
@@ -194,7 +197,8 @@ void ScenarioReader::read_detectors(const Node* node) {
     key.text = entry.key;
     Detector detector;
     detector.name = read_name(key, "detector", problems_).value_or(entry.key);
-    MapReader map(entry.value, fmt::format("detector {}", shown(entry.key)), problems_);
+    SectionReader<format::kDetector> map(entry.value, fmt::format("detector {}", shown(entry.key)),
+                                         problems_);
     if (const Node* cmdline = map.find("cmdline"))
       detector.cmdline = read_cmdline(*cmdline, problems_);
     if (const Node* ignored = map.find("ignored_ok")) {
@@ -229,7 +233,8 @@ Variant ScenarioReader::read_variant(const Field& entry) {
   key.text = entry.key;
   Variant variant;
   variant.name = read_name(key, "variant", problems_).value_or(entry.key);
-  MapReader map(entry.value, fmt::format("variant {}", shown(entry.key)), problems_);
+  SectionReader<format::kVariant> map(entry.value, fmt::format("variant {}", shown(entry.key)),
+                                      problems_);
   if (const Node* module = map.find("module")) {
     if (const auto path = read_module_folder(*module)) {
       std::error_code error;
@@ -291,25 +296,49 @@ void ScenarioReader::read_params(const Node& node, Variant& variant) {
 std::optional<fs::path> ScenarioReader::read_module_folder(const Node& node) {
   const auto text = read_text(node, "'module'", problems_);
   if (!text) return std::nullopt;
-  std::error_code error;
-  const fs::path path = fs::absolute(options_.root / *text, error).lexically_normal();
-  if (fs::exists(path, error)) return path;
-  const auto near = nearest(*text, siblings(path, *text));
+  if (auto path = bases_.find(*text)) return path;
+  std::vector<std::string> there;
+  for (const fs::path& base : bases_.of(*text)) {
+    for (std::string& name : siblings(base / *text, *text)) there.push_back(std::move(name));
+  }
+  const auto near = nearest(*text, there);
   problems_.add(node.mark, fmt::format("module {} does not exist{}", shown(*text),
                                        near ? fmt::format(", did you mean '{}'?", *near) : ""));
   return std::nullopt;
 }
 
-void ScenarioReader::read_stress(const Node& node) {
-  Stress stress;
-  MapReader map(node, "'stress'", problems_);
-  if (const Node* program = map.require("program")) {
-    if (const auto text = read_text(*program, "'program'", problems_)) {
-      const auto path = find_program_file(*text, options_);
-      if (!path) problems_.add(program->mark, path.error().message());
-      stress.program = path.value_or(fs::path());
+// One program for all architectures, or a map with one for each.
+void ScenarioReader::read_program(const Node& node, Stress& stress) {
+  if (node.kind != Node::Kind::kMap) return read_program_of(node, scenario_.arch, stress);
+  SectionReader<format::kProgram> map(node, "'program'", problems_);
+  const std::pair<Arch, const Node*> given[] = {{Arch::kX86_64, map.find("x86_64")},
+                                                {Arch::kArm64, map.find("arm64")}};
+  map.finish();
+  for (const auto& [arch, program] : given) {
+    const auto& archs = scenario_.arch;
+    const bool wanted = std::find(archs.begin(), archs.end(), arch) != archs.end();
+    if (program != nullptr) {
+      read_program_of(*program, std::span(&arch, 1), stress);
+    } else if (wanted) {
+      problems_.add(node.mark, fmt::format("'program' has none for {}, which the scenario runs on",
+                                           to_string(arch)));
     }
   }
+}
+
+void ScenarioReader::read_program_of(const Node& node, std::span<const Arch> archs,
+                                     Stress& stress) {
+  const auto text = read_text(node, "'program'", problems_);
+  if (!text) return;
+  const auto path = find_program_file(*text, archs, bases_, options_.programs);
+  if (!path) problems_.add(node.mark, path.error().message());
+  for (const Arch arch : archs) stress.programs[arch] = path.value_or(fs::path());
+}
+
+void ScenarioReader::read_stress(const Node& node) {
+  Stress stress;
+  SectionReader<format::kStress> map(node, "'stress'", problems_);
+  if (const Node* program = map.require("program")) read_program(*program, stress);
   if (const Node* args = map.find("args")) stress.args = read_words(*args, "'args'", "[--fast]");
   if (const Node* seconds = map.find("seconds")) {
     const auto count = read_number(*seconds, "'seconds'", problems_, 1, 86'400);
@@ -324,7 +353,7 @@ void ScenarioReader::read_timeouts(const Node* node) {
   Timeouts& timeouts = scenario_.timeouts;
   timeouts.crash = std::max<std::chrono::milliseconds>(timeouts.crash, load + kAfterStress);
   if (node == nullptr) return;
-  MapReader map(*node, "'timeouts'", problems_);
+  SectionReader<format::kTimeouts> map(*node, "'timeouts'", problems_);
   if (const Node* boot = map.find("boot")) {
     timeouts.boot = read_duration(*boot, "'boot'", problems_).value_or(timeouts.boot);
   }

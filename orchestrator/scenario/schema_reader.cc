@@ -157,6 +157,12 @@ const Node* MapReader::require(std::string_view key) {
   return value;
 }
 
+void MapReader::expect_asked(std::string_view key) {
+  if (std::find(asked_.begin(), asked_.end(), key) != asked_.end()) return;
+  problems_.add(node_.mark,
+                fmt::format("please report this: the key '{}' of {} is never read", key, what_));
+}
+
 void MapReader::finish() {
   for (const Field& entry : node_.entries) {
     if (std::find(asked_.begin(), asked_.end(), entry.key) != asked_.end()) continue;

@@ -70,6 +70,8 @@ class MapReader {
   const Node* find(std::string_view key);
   // The same; a key that is not given is a problem.
   const Node* require(std::string_view key);
+  // Notes as a fault of ours that the code never asks for this key of its own format.
+  void expect_asked(std::string_view key);
   void finish();
 
   Mark mark() const { return node_.mark; }

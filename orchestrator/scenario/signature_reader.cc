@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "scenario/cache_name.h"
 #include "scenario/predicate_reader.h"
+#include "scenario/section_reader.h"
 #include "scenario/units.h"
 
 namespace rig::scenario {
@@ -17,7 +18,7 @@ ReportPredicate read_report(const Node& node, std::span<const std::string> kinds
                             Problems& problems) {
   static const std::array<std::string, 3> kAccesses = {"read", "write", "execute"};
   ReportPredicate report;
-  MapReader map(node, "the report", problems);
+  SectionReader<format::kReport> map(node, "the report", problems);
   if (const Node* kind = map.find("kind")) {
     report.kind = kinds.empty() ? read_name(*kind, "'kind'", problems)
                                 : read_choice(*kind, "report kind", kinds, problems);
@@ -56,7 +57,7 @@ void check_object(const ObjectPredicate& object, Mark mark, Problems& problems) 
 
 ObjectPredicate read_object(const Node& node, Problems& problems) {
   ObjectPredicate object;
-  MapReader map(node, "the object", problems);
+  SectionReader<format::kObject> map(node, "the object", problems);
   bool whole = true;
   const auto number = [&](const Node* value, std::string_view what, auto& target) {
     if (value == nullptr) return;
@@ -87,8 +88,9 @@ ObjectPredicate read_object(const Node& node, Problems& problems) {
   return object;
 }
 
-void read_predicates(MapReader& map, const ExpectationNames& names, Expectation& expectation,
-                     Problems& problems) {
+template <const format::Section& kSection>
+void read_predicates(SectionReader<kSection>& map, const ExpectationNames& names,
+                     Expectation& expectation, Problems& problems) {
   if (const Node* report = map.find("report")) {
     expectation.report = read_report(*report, names.report_kinds, problems);
   }
@@ -118,8 +120,8 @@ Expectation read_survive(const Node& node, Problems& problems) {
 // What is expected on one kernel or architecture instead.
 Expectation read_special(const Field& entry, const ExpectationNames& names,
                          const std::string& whose, Problems& problems) {
-  MapReader map(entry.value, fmt::format("the expectation of {} on {}", whose, entry.key),
-                problems);
+  SectionReader<format::kExpectationOn> map(
+      entry.value, fmt::format("the expectation of {} on {}", whose, entry.key), problems);
   Expectation expectation;
   read_predicates(map, names, expectation, problems);
   map.finish();
@@ -157,7 +159,8 @@ ReadExpectation read_expectation(const Node& node, const ExpectationNames& names
     read.expect = read_survive(node, problems);
     return read;
   }
-  MapReader map(node, fmt::format("the expectation of {}", whose), problems);
+  SectionReader<format::kExpectation> map(node, fmt::format("the expectation of {}", whose),
+                                          problems);
   read_predicates(map, names, read.expect, problems);
   if (const Node* on = map.find("on")) {
     read.on = read_expect_on(*on, names, whose, may_survive, problems);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/repeat_text.h"
 
+#include <algorithm>
+
 #include "base/process.h"
 #include "scenario/kernel_spec.h"
 
@@ -64,10 +66,21 @@ std::string describe_module(const scenario::Cell& cell, const CellRecord& record
   return file + cell.variant.module.string() + hash;
 }
 
+// Each file that the guest gets, up to a number of them.
+std::string describe_files(const std::vector<scenario::GuestFile>& files) {
+  constexpr std::size_t kShown = 10;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(files.size(), kShown); ++i) {
+    text += fmt::format("  {} is sent as {}\n", files[i].from.string(), files[i].to);
+  }
+  if (files.size() > kShown) text += fmt::format("  and {} more files\n", files.size() - kShown);
+  return text;
+}
+
 // What the rig has the agent do: the guest has no shell to type it into.
 std::string guest_steps(const scenario::Cell& cell, const CellRecord& record,
                         const Attempt& attempt) {
-  std::string out;
+  std::string out = describe_files(cell.scenario->guest.files);
   if (!cell.variant.module.empty()) {
     const std::string params = cell.variant.param_text();
     const std::string file = record.module_file.empty()
@@ -78,7 +91,7 @@ std::string guest_steps(const scenario::Cell& cell, const CellRecord& record,
   }
   if (const auto& stress = cell.scenario->stress) {
     out += fmt::format("  the load is sent and started: {}\n",
-                       stress_command(cell, stress->program.filename().string()));
+                       stress_command(cell, stress->programs.at(cell.arch).filename().string()));
   }
   if (const auto names = cell.stop_at(); !names.empty()) {
     out += fmt::format(
@@ -114,7 +127,7 @@ std::string repeat_text(const scenario::Cell& cell, const CellRecord& record, un
   add(out, "guest", describe_guest(cell.scenario->guest));
   if (!cell.variant.module.empty()) add(out, "module", describe_module(cell, record));
   if (const auto& stress = cell.scenario->stress) {
-    add(out, "stress", stress_command(cell, stress->program.string()));
+    add(out, "stress", stress_command(cell, stress->programs.at(cell.arch).string()));
   }
   add(out, "timeouts",
       fmt::format("boot {} ms, crash {} ms", cell.scenario->timeouts.boot.count(),

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/text.h"
+#include "scenario/guest.h"
 #include "vm/guest_symbols.h"
 #include "vm/qemu/qemu_vm.h"
 
@@ -92,6 +93,7 @@ Status QemuVm::load_module(std::string_view guest_path, std::string_view params,
 
 Status QemuVm::put_file(const fs::path& local, std::string_view guest_path, unsigned mode,
                         Deadline deadline) {
+  static_assert(scenario::kMaxGuestFileBytes <= guest::kMaxFileSize);
   constexpr std::size_t kAhead = std::size_t{1} << 20;  // bytes on their way at a time
   RIG_ASSIGN(const MappedFile file, MappedFile::open(local));
   std::string_view rest = as_text(file.bytes());

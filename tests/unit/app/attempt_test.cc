@@ -77,6 +77,41 @@ TEST_F(AttemptTest, LoadThatEndsWellIsSurvival) {
   EXPECT_THAT(attempt.core, IsEmpty());
 }
 
+// Notes what is sent, with its permissions, and when the module is loaded: it outlives the machine.
+class NotingVm : public FakeVm {
+ public:
+  explicit NotingVm(std::vector<std::string>& order) : order_(order) {}
+  Status put_file(const fs::path& local, std::string_view guest_path, unsigned mode,
+                  Deadline deadline) override {
+    order_.push_back(fmt::format("{} {:o}", guest_path, mode));
+    return FakeVm::put_file(local, guest_path, mode, deadline);
+  }
+  Status load_module(std::string_view guest_path, std::string_view params,
+                     Deadline deadline) override {
+    order_.push_back("load_module");
+    return FakeVm::load_module(guest_path, params, deadline);
+  }
+
+ private:
+  std::vector<std::string>& order_;
+};
+
+TEST_F(AttemptTest, FilesOfTheScenarioAreThereBeforeTheModule) {
+  expect_survival();
+  auto scenario = std::make_shared<scenario::Scenario>(*scenario_);
+  ASSERT_TRUE(write_file_atomically(folder_.path() / "a.bin", "firmware"));
+  scenario->guest.files = {
+      {.from = folder_.path() / "a.bin", .to = "/lib/firmware/a.bin", .mode = 0600}};
+  cell_.scenario = scenario;
+  std::vector<std::string> order;
+  auto machine = std::make_unique<NotingVm>(order);
+  machine->reactions["start_program"] = {FakeVm::event(EventKind::kProgramExited, 0)};
+  const auto attempt = play(std::move(machine));
+  EXPECT_EQ(attempt.outcome, Outcome::kSurvived) << attempt.error;
+  EXPECT_EQ(order, (std::vector<std::string>{"/lib/firmware/a.bin 600", "/tmp/driver.ko 644",
+                                             "load_module", "/tmp/load 755"}));
+}
+
 TEST_F(AttemptTest, CrashWithTheExpectedReportIsTheExpectedCrash) {
   auto machine = std::make_unique<FakeVm>();
   machine->core = fakes::minimal_core();

@@ -260,7 +260,7 @@ TEST(Cell, ModuleAndStressAreCalledAsInTheGuest) {
   EXPECT_EQ(variant.param_text(), "late_ms=20 late_write=1");
   EXPECT_EQ(Variant{}.param_text(), "");
   const Stress stress{
-      .program = "/x", .args = {"--disk", "/dev/vda"}, .duration = std::chrono::seconds(8)};
+      .programs = {}, .args = {"--disk", "/dev/vda"}, .duration = std::chrono::seconds(8)};
   EXPECT_EQ(stress.arguments(), (Names{"--seconds", "8", "--disk", "/dev/vda"}));
 }
 

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <elf.h>
 #include <gtest/gtest.h>
-
-#include <cstring>
 
 #include "base/file.h"
 #include "scenario/scenario.h"
@@ -50,7 +47,8 @@ TEST(ScenarioFile, EveryKeyReachesTheScenario) {
   EXPECT_FALSE(s.variants[0].survives);
   EXPECT_TRUE(s.variants[1].survives);
   ASSERT_TRUE(s.stress);
-  EXPECT_EQ(s.stress->program, kRoot / "guest/stress/io_and_net");
+  EXPECT_EQ(s.stress->programs.at(Arch::kX86_64), kRoot / "guest/stress/io_and_net");
+  EXPECT_EQ(s.stress->programs.at(Arch::kArm64), kRoot / "guest/stress/io_and_net");
   EXPECT_EQ(s.stress->args, std::vector<std::string>{"--fast"});
   EXPECT_EQ(s.stress->duration, std::chrono::seconds(20));
   EXPECT_EQ(s.repeat, 3u);
@@ -225,41 +223,6 @@ TEST(ScenarioFile, FileIsKeptAbsoluteAndAsItWasRead) {
   ASSERT_TRUE(s) << s.error().message();
   EXPECT_EQ(s->file, good);
   EXPECT_EQ(s->text, read_file(good).value_or("?"));
-}
-
-// An ELF file with one program header of this type.
-std::string elf_with(std::uint32_t segment) {
-  Elf64_Ehdr header{};
-  std::memcpy(header.e_ident, ELFMAG, SELFMAG);
-  header.e_ident[EI_CLASS] = ELFCLASS64;
-  header.e_type = ET_DYN;
-  header.e_phoff = sizeof(header);
-  header.e_phnum = 1;
-  Elf64_Phdr program{};
-  program.p_type = segment;
-  std::string bytes(sizeof(header) + sizeof(program), '\0');
-  std::memcpy(bytes.data(), &header, sizeof(header));
-  std::memcpy(bytes.data() + sizeof(header), &program, sizeof(program));
-  return bytes;
-}
-
-TEST(ScenarioFile, ProgramOfTheUsersOwnMustBeStatic) {
-  const auto folder = TempDir::create("scenario-test");
-  ASSERT_TRUE(folder);
-  const fs::path program = folder->path() / "load";
-  const auto load_it = [&] {
-    return load(kHead + kVariants + kExpect + "stress: {program: " + program.string() + "}\n");
-  };
-  ASSERT_TRUE(write_file_atomically(program, elf_with(PT_LOAD)));
-  const auto with_static = load_it();
-  ASSERT_TRUE(with_static) << with_static.error().message();
-  EXPECT_EQ(with_static->stress->program, program);
-
-  ASSERT_TRUE(write_file_atomically(program, elf_with(PT_INTERP)));
-  const auto dynamic = load_it();
-  ASSERT_FALSE(dynamic);
-  EXPECT_NE(dynamic.error().what.find("is dynamically linked"), std::string::npos)
-      << dynamic.error().what;
 }
 
 TEST(ScenarioFile, QuotedKernelParameterKeepsItsBlanks) {

@@ -96,8 +96,9 @@ scenario::Cell planned_cell(std::string detector = "none", std::string kernel = 
   scenario->file = "/rig/scenarios/late-completion.yaml";
   scenario->text = "name: late-completion\n";
   scenario->name = "late-completion";
-  scenario->stress = {
-      .program = "/rig/guest/stress/io_and_net", .args = {}, .duration = std::chrono::seconds(8)};
+  scenario->stress = {.programs = {{Arch::kX86_64, "/rig/guest/stress/io_and_net"}},
+                      .args = {},
+                      .duration = std::chrono::seconds(8)};
   scenario::Cell cell;
   cell.scenario = scenario;
   cell.kernel = std::move(kernel);
