@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// tcp_storm [--seconds N] [--rounds N] [--seed N] [--port N] [--shared N] [--alone N]
-// [--reply KIB]: a server on the loopback interface that opens connections, asks for their peers
-// and closes them, for N seconds and N rounds at least. Exit code: 0 all was well, 1 a call failed
-// that had worked, 2 usage, 3 the load could not be set up.
+// tcp_storm [--seconds N] [--rounds N] [--seed N] [--port N] [--shared N] [--alone N] [--last N]
+// [--reply KIB] [--file PATH]: a server on the loopback interface that opens connections, asks for
+// their peers and closes them, for N seconds and N rounds at least. Exit code: 0 all was well, 1 a
+// call failed that had worked, 2 usage, 3 the load could not be set up.
 //
 // Of most connections one thread asks for the peer, of the shared ones two at once: on one of
 // them the server sends a reply, which takes the socket's lock, and with its first bytes an urgent
-// thread on the same CPU takes the CPU away from it. That one waits until the other, on another
-// CPU, waits for the lock inside getpeername(), and then calls it too. So they always meet,
-// whatever the speed of the machine.
+// thread on the same CPU takes the CPU away from it: at once where the kernel can be preempted,
+// else when the server sleeps until the rest of the reply was read from its file. The urgent one
+// waits until the other, on another CPU, waits for the lock inside getpeername(), and then calls
+// it too. So they always meet, whatever the speed of the machine.
 //
 // A handshake ends on its server's CPU, and what the kernel allocates for it comes from that CPU's
 // slab. So there are two teams, with the CPUs exchanged, which take turns.
@@ -37,11 +38,13 @@
 
 #include "guest/stress/load.h"
 #include "guest/stress/options.h"
+#include "guest/stress/reply.h"
 
 namespace rig::guest {
 namespace {
 
 constexpr unsigned kMaxBatch = 64;
+constexpr unsigned kMaxLast = 16;
 constexpr in_addr_t kTests = 0xc6120000;  // 198.18.0.0/15: peers that a balancer told of
 constexpr unsigned kTeams = 2;            // one for each of two CPUs
 constexpr std::uint64_t kRounds = 4;      // of one team, before the other has its turn
@@ -56,9 +59,11 @@ struct Settings {
   std::uint64_t rounds = 1;   // at least
   std::uint64_t shared = 1;   // connections of a round that both ask about
   std::uint64_t alone = 3;    // that one asks about
+  std::uint64_t last = 0;     // that the server asks about when the others are done
   std::uint64_t reply = 256;  // KiB
+  std::string file;           // that the reply comes from; empty: it is in memory
 
-  unsigned batch() const { return shared + alone; }
+  unsigned batch() const { return shared + alone + last; }
 };
 
 sockaddr_in loopback(unsigned port) {
@@ -136,6 +141,7 @@ class Storm {
   bool set_up();
   bool open(Connection& connection);
   void ask(const Connection& connection);
+  void count_meeting() { met_.fetch_add(1); }
   void print(const char* when) const;
 
   void end_of_time() { time_over_ = true; }
@@ -145,13 +151,14 @@ class Storm {
 
   Load& load;
   const Settings settings;
-  const std::string reply = std::string(settings.reply * 1024, 'r');
+  Reply reply;
   Count turns;  // of teams
 
  private:
   int listener_ = -1;
   std::atomic<bool> time_over_{false};
   std::atomic<std::uint64_t> connected_{0};
+  std::atomic<std::uint64_t> met_{0};    // two at once in getpeername()
   std::atomic<std::uint64_t> told_{0};   // clients that a balancer told of
   std::atomic<std::uint64_t> wrong_{0};  // neither that nor the socket's own peer
 };
@@ -165,7 +172,7 @@ bool Storm::set_up() {
       listen(listener_, kMaxBatch) != 0) {
     return load.fail_setup("listen for TCP connections", errno), false;
   }
-  return true;
+  return reply.set_up(load, settings.file, settings.reply * 1024);
 }
 
 // accept() does not ask for the peer's name: that would be getpeername() by another way.
@@ -206,9 +213,9 @@ void Storm::ask(const Connection& connection) {
 }
 
 void Storm::print(const char* when) const {
-  std::printf("tcp_storm: %s: %" PRIu64 " connections, %" PRIu64 " clients told of, %" PRIu64
-              " wrong\n",
-              when, connected_.load(), told_.load(), wrong_.load());
+  std::printf("tcp_storm: %s: %" PRIu64 " connections, %" PRIu64 " meetings, %" PRIu64
+              " clients told of, %" PRIu64 " wrong\n",
+              when, connected_.load(), met_.load(), told_.load(), wrong_.load());
   std::fflush(stdout);
 }
 
@@ -234,7 +241,8 @@ class Team {
   Storm& storm_;
   const unsigned place_;
   std::vector<std::thread> threads_;
-  std::array<Connection, kMaxBatch> connections_{};  // of a round, in the order of their use
+  std::array<Connection, kMaxBatch + kMaxLast>
+      connections_{};  // of a round, in the order of their use
   std::uint64_t round_ = 0;
   Count opened_;                      // rounds
   Count urgent_asked_;                // rounds
@@ -287,6 +295,7 @@ bool Team::serve_round(Random& random) {
   ++round_;
   opened_.raise();
   for (unsigned i = 0; i < storm_.settings.shared; ++i) {
+    storm_.reply.forget();
     if (send(connections_[i].server, storm_.reply.data(), storm_.reply.size(),
              MSG_DONTWAIT | MSG_NOSIGNAL) <= 0) {
       storm_.load.fail("send a reply", errno);
@@ -294,6 +303,7 @@ bool Team::serve_round(Random& random) {
   }
   urgent_asked_.wait_for(round_);
   other_asked_.wait_for(round_);
+  for (unsigned i = batch - storm_.settings.last; i < batch; ++i) storm_.ask(connections_[i]);
   close_all();
   storm_.load.count_work(batch);
   return !storm_.load.stopping();
@@ -321,7 +331,8 @@ void Team::wait_for_other(std::uint64_t calls) {
   while (other_met_.value() < calls && !storm_.load.stopping()) {
     const ssize_t size = pread(other_state_, text.data(), text.size() - 1, 0);
     const char* name_end = size > 0 ? std::strrchr(text.data(), ')') : nullptr;
-    if (name_end != nullptr && name_end[1] == ' ' && name_end[2] == 'D') return;
+    if (name_end == nullptr || name_end[1] != ' ' || name_end[2] != 'D') continue;
+    return storm_.count_meeting();
   }
 }
 
@@ -395,6 +406,8 @@ int main(int argc, char** argv) {
   options.number("--rounds", settings.rounds);
   options.number("--shared", settings.shared, 1, kMaxBatch / 2);
   options.number("--alone", settings.alone, 1, kMaxBatch / 2);
+  options.number("--last", settings.last, 0, kMaxLast);
   options.number("--reply", settings.reply, 1, 16384);
+  options.text("--file", "PATH", settings.file);
   return options.parse(argc, argv) ? run(settings) : Options::kUsage;
 }
