@@ -50,7 +50,7 @@ const SkipList& reporting_helpers() {
       "slab_err", "slab_bug", "object_err", "print_trailer", "check_bytes_and_report",
       "check_object", "slab_pad_check", "check_slab", "on_freelist", "slab_fix",
       "alloc_debug_processing", "free_debug_processing", "free_consistency_checks",
-      "alloc_consistency_checks", "validate_slab*"};
+      "alloc_consistency_checks", "free_to_partial_list", "validate_slab*"};
   return list;
 }
 
