@@ -53,5 +53,46 @@ TEST(IoAndNet, NetworkAloneAndADiskContradict) {
   EXPECT_EQ(io_and_net({"--disk"}).exit_code, 2);
 }
 
+Completed fork_exec(const std::string& limits, std::vector<std::string> args) {
+  std::vector<std::string> all = {"-c", limits + " exec \"$@\"", "bash", RIG_FORK_EXEC};
+  all.insert(all.end(), args.begin(), args.end());
+  const auto done = run({"bash", std::move(all), {}, {}});
+  EXPECT_TRUE(done) << done.error().message();
+  return done.value_or(Completed{.exit_code = -1, .out = {}, .err = {}});
+}
+
+TEST(ForkExec, EveryChildOfEveryWorkerIsHeard) {
+  const Completed done = fork_exec("", {"--rounds", "16", "--workers", "3", "--seed", "7"});
+  EXPECT_EQ(done.exit_code, 0) << done.err;
+  EXPECT_NE(done.out.find("done: 48 children"), std::string::npos) << done.out;
+}
+
+TEST(ForkExec, TimeEndsItToo) {
+  const Completed done = fork_exec("", {"--seconds", "1"});
+  EXPECT_EQ(done.exit_code, 0) << done.err;
+  EXPECT_EQ(done.out.find("done: 0 children"), std::string::npos) << done.out;
+}
+
+TEST(ForkExec, TheNewProgramAnswersAsItsParentExpects) {
+  const Completed done = fork_exec("", {"--child", "7", "64"});
+  EXPECT_EQ(done.exit_code, 0);
+  EXPECT_EQ(done.out.size(), sizeof(std::uint64_t));
+  EXPECT_EQ(fork_exec("", {"--child", "7", "64"}).out, done.out);
+  EXPECT_NE(fork_exec("", {"--child", "8", "64"}).out, done.out);
+  EXPECT_EQ(fork_exec("", {"--child", "7", "65"}).exit_code, 2);
+}
+
+TEST(ForkExec, WantOfResourcesIsNoDamageByTheKernel) {
+  const Completed done = fork_exec("ulimit -n 3;", {"--rounds", "1"});
+  EXPECT_EQ(done.exit_code, 3);
+  EXPECT_EQ(done.err, "fork_exec: make a pipe: Too many open files\n");
+}
+
+TEST(ForkExec, WrongOptionsAreRefused) {
+  EXPECT_EQ(fork_exec("", {"--workers", "65"}).exit_code, 2);
+  EXPECT_EQ(fork_exec("", {"--rounds", "0"}).exit_code, 2);
+  EXPECT_EQ(fork_exec("", {"--rounds"}).exit_code, 2);
+}
+
 }  // namespace
 }  // namespace rig::guest
