@@ -69,7 +69,12 @@ TEST(StartsReport, KnowsOldAndNewSpellings) {
       {"traps: PANIC: double fault, error_code: 0x0", "double-fault"},
       {"BUG: stack guard page was hit at 00000000f0f0f0f0 (stack is 0..1)", "stack-guard-hit"},
       {"BUG: TASK stack guard page was hit at ffffc90000a00ff8 (stack is 0..1)", "stack-guard-hit"},
+      {"BUG: TASK stack guard page was hit at (____ptrval____) (stack is "
+       "(____ptrval____)..(____ptrval____))",
+       "stack-guard-hit"},
       {"Insufficient stack space to handle exception!", "stack-guard-hit"},
+      {"Unable to handle kernel execution of user memory at virtual address 0000ffff8a6f1000",
+       "paging-fault"},
       {"kernel BUG at mm/slub.c:379!", "kernel-bug"},
       {"WARNING: CPU: 3 PID: 3347 at arch/x86/kernel/fpu/core.c:60 irq_fpu_usable+0x39/0x50",
        "warning"},
