@@ -48,6 +48,28 @@ bool is_return_address(const Kernel& kernel, std::uint64_t value) {
   return kernel.is_code(VirtAddr{value} - 1) && follows_call(kernel, VirtAddr{value});
 }
 
+// Is there a call right before `address` that led to `target`, with these registers: near relative,
+// or through a register, which still has the target as nothing has run since?
+bool call_leads_to(const Kernel& kernel, VirtAddr address, VirtAddr target,
+                   std::span<const RegisterValue> registers) {
+  constexpr std::string_view kNames[] = {"RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI",
+                                         "R8",  "R9",  "R10", "R11", "R12", "R13", "R14", "R15"};
+  constexpr std::uint8_t kRexB = 0x41, kOpcode = 0xff, kThroughRegister = 0xd0;
+  std::array<std::uint8_t, 5> before{};
+  if (!kernel.memory().read(address - before.size(), std::as_writable_bytes(std::span(before)))) {
+    return false;
+  }
+  if (before[0] == 0xe8) {
+    std::uint32_t distance = 0;
+    for (std::size_t i = 4; i > 0; --i) distance = distance << 8 | before[i];
+    const auto signed_distance = static_cast<std::int64_t>(static_cast<std::int32_t>(distance));
+    if (address + static_cast<std::uint64_t>(signed_distance) == target) return true;
+  }
+  if (before[3] != kOpcode || (before[4] & 0xf8) != kThroughRegister) return false;
+  const std::size_t number = (before[4] & 7) + (before[2] == kRexB ? 8u : 0u);
+  return register_value(registers, kNames[number]) == raw(target);
+}
+
 // A dynamic ftrace trampoline is a copy of ftrace_caller or ftrace_regs_caller, which have ORC
 // entries: the place of `pc` in the original.
 std::optional<VirtAddr> ftrace_original(const Kernel& kernel, VirtAddr pc) {
@@ -302,8 +324,8 @@ class Stepper {
     step.kind = UnwindStep::Kind::kCaller;
     step.next = {VirtAddr{*value}, at_.sp + kWord, at_.fp, false, {}};
     // A call of a function pointer that is NULL leaves nothing to doubt (the kernel's unwinder
-    // thinks so too).
-    step.reliable = raw(at_.pc) == 0;
+    // thinks so too), nor does a call that can only have led here.
+    step.reliable = raw(at_.pc) == 0 || call_leads_to(kernel_, step.next.pc, at_.pc, at_.registers);
     step.why = why + "; the way back is taken from the top of the stack";
     return step;
   }

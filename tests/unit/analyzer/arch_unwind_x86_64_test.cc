@@ -173,6 +173,30 @@ TEST(UnwindX86, ACallOfNullIsLeftByTheReturnAddressOnTheStack) {
   EXPECT_FALSE(trace.frames[1].note.empty());
 }
 
+TEST(UnwindX86, ACallThatCanOnlyHaveLedToWhereThereIsNoCodeLeavesNoDoubt) {
+  constexpr std::uint64_t kNowhere = OrcKernel::kData + 0x10;
+  const auto walk = [](std::vector<std::uint8_t> call, std::uint64_t rbx) {
+    OrcKernel guest;
+    const auto caller = guest.plain("caller", 0);
+    const auto back = guest.after_call(caller, 0x10);
+    for (std::size_t i = 0; i < call.size(); ++i) guest.memory.put(back - call.size() + i, call[i]);
+    guest.push(kTop - 0x108, back);
+    guest.push(kTop - 0x100, add_syscall_entry(guest));
+    UnwindPoint start;
+    start.pc = VirtAddr{kNowhere};
+    start.sp = VirtAddr{kTop - 0x108};
+    start.exact = true;
+    start.registers = {{"RBX", rbx}, {"R11", kNowhere}};
+    return guest.walk(start).frames.at(1);
+  };
+  const auto through_rbx = walk({0x90, 0x90, 0x90, 0xff, 0xd3}, kNowhere);
+  EXPECT_EQ(through_rbx.at.function, "caller");
+  EXPECT_TRUE(through_rbx.reliable);
+  EXPECT_FALSE(walk({0x90, 0x90, 0x90, 0xff, 0xd3}, kNowhere + 8).reliable);
+  EXPECT_TRUE(walk({0x90, 0x90, 0x41, 0xff, 0xd3}, 0).reliable) << "callq *%r11";
+  EXPECT_FALSE(walk({0xe8, 0x10, 0x00, 0x00, 0x00}, kNowhere).reliable) << "to somewhere else";
+}
+
 TEST(UnwindX86, WhereTheTablesHaveNothingOnlyWordsBehindCallsAreTakenAndMarked) {
   OrcKernel guest;
   const auto blind = guest.function("blind");
