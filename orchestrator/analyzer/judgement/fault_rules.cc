@@ -50,6 +50,7 @@ Finding of_object(const Findings& facts, const FaultFacts& fault) {
                                                                : "free",
                                            object.evidence));
   }
+  add_owners(object, finding);
   const ProvenanceFacts* was = provenance_of(facts, object.address);
   if (was == nullptr || !was->certain || was->guesses.empty()) return finding;
   const TypeGuess& owner = was->guesses.front();

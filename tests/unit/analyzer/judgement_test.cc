@@ -172,6 +172,15 @@ TEST(Judgement, ReadingFromAFreeObjectIsUseAfterFree) {
   EXPECT_EQ(judge(facts).findings.at(0).kind, "use-after-free-read");
 }
 
+TEST(Judgement, WhoFreedWhatWasReadIsNamedWhereItIsKnown) {
+  Findings facts;
+  facts.fault = fault();
+  facts.fault->source->object->allocated = false;
+  facts.fault->source->object->freed_by = freed_by_driver();
+  EXPECT_THAT(judge(facts).findings.at(0).evidence,
+              Contains(testing::StartsWith("freed by lc_complete [late_completion]")));
+}
+
 TEST(Judgement, TheFaultOverADamagedFreelistIsNoFindingOfItsOwn) {
   Findings facts;
   auto bad =
