@@ -16,11 +16,12 @@ namespace {
 
 using std::chrono::seconds;
 
-constexpr auto kInjectTime = seconds(30);   // to send and load the module, to start the program
-constexpr auto kArmTime = seconds(30);      // to find the functions of stop_at and arm them
-constexpr auto kReportTime = seconds(10);   // from a stop in the injection to its report
-constexpr auto kCaptureTime = seconds(60);  // and more for what the memory takes to write
-constexpr std::uint64_t kDumpSpeed = 16u << 20;          // bytes a second: a slow disk's
+constexpr auto kInjectTime = seconds(30);  // to send and load the module, to start the program
+constexpr std::uint64_t kSendSpeed = 512u << 10;  // bytes a second: TCG on a busy host does 3 MB
+constexpr auto kArmTime = seconds(30);            // to find the functions of stop_at and arm them
+constexpr auto kReportTime = seconds(10);         // from a stop in the injection to its report
+constexpr auto kCaptureTime = seconds(60);        // and more for what the memory takes to write
+constexpr std::uint64_t kDumpSpeed = 16u << 20;   // bytes a second: a slow disk's
 constexpr auto kQuiet = std::chrono::milliseconds(100);  // a stopped guest says nothing for so long
 constexpr int kLoadSawDamage = 1;              // exit code of a load that found its data wrong
 constexpr std::size_t kOutputKept = 64 << 10;  // of the program's output
@@ -194,7 +195,10 @@ Status Run::arm() {
 }
 
 Status Run::send(const fs::path& file, std::string_view guest_path, unsigned mode) {
-  return vm_->put_file(file, guest_path, mode, Deadline::after(kInjectTime));
+  std::error_code error;
+  const auto bytes = fs::file_size(file, error);
+  const auto time = kInjectTime + seconds(error ? 0 : bytes / kSendSpeed);
+  return vm_->put_file(file, guest_path, mode, Deadline::after(time));
 }
 
 Status Run::inject() {
