@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// io_and_net [--seconds N] [--disk PATH] [--disk-only | --net-only]: direct I/O on a disk and,
-// beside it, packets whose heads come from the same 1024-byte kmalloc objects. Exit code: 0 all
-// data was right, 1 it was not or a disk that worked failed, 2 usage, 3 the load could not be set
-// up: no disk.
+// io_and_net [--seconds N] [--disk PATH | --vendor NAME] [--disk-only | --net-only]: direct I/O on
+// a disk and, beside it, packets whose heads come from the same 1024-byte kmalloc objects. Exit
+// code: 0 all data was right, 1 it was not or a disk that worked failed, 2 usage, 3 the load could
+// not be set up: no disk.
 #include <chrono>
 #include <cinttypes>
 #include <cstdio>
@@ -24,14 +24,14 @@ namespace rig::guest {
 namespace {
 
 constexpr unsigned kDiskWorkers = 8;
-constexpr char kVendor[] = "CRASHRIG";  // of guest/modules/late_completion's disk
 constexpr std::chrono::seconds kDiskTimeout{15};
 
 struct Settings {
   std::uint64_t seconds = 10;
-  std::string disk;        // empty: the first of kVendor
-  bool net_only = false;   // the packets alone, on any guest
-  bool disk_only = false;  // the disk alone
+  std::string disk;                 // empty: the first of the vendor
+  std::string vendor = "CRASHRIG";  // of guest/modules/late_completion's disk
+  bool net_only = false;            // the packets alone, on any guest
+  bool disk_only = false;           // the disk alone
 };
 
 void print_counters(const char* when, Counters& counters) {
@@ -55,12 +55,12 @@ void watch(Load& load, std::uint64_t seconds) {
 // The disk to use: empty with --net-only, nothing when there is none.
 std::optional<std::string> choose_disk(const Settings& settings) {
   if (settings.net_only || !settings.disk.empty()) return settings.disk;
-  std::string disk = wait_for_disk(kVendor, kDiskTimeout);
+  std::string disk = wait_for_disk(settings.vendor, kDiskTimeout);
   if (!disk.empty()) return disk;
   std::fprintf(stderr,
                "io_and_net: no disk of vendor %s appeared; --disk PATH names one, --net-only does "
                "without\n",
-               kVendor);
+               settings.vendor.c_str());
   return std::nullopt;
 }
 
@@ -91,6 +91,7 @@ int main(int argc, char** argv) {
   rig::guest::Options options("io_and_net");
   options.number("--seconds", settings.seconds);
   options.text("--disk", "PATH", settings.disk);
+  options.text("--vendor", "NAME", settings.vendor);
   options.flag("--disk-only", settings.disk_only);
   options.flag("--net-only", settings.net_only);
   if (!options.parse(argc, argv)) return rig::guest::Options::kUsage;
