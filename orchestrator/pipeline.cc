@@ -22,6 +22,17 @@ void append(std::vector<std::string>& words, const std::vector<std::string>& mor
   words.insert(words.end(), more.begin(), more.end());
 }
 
+// Module names are the same with '-' and '_'.
+void remove_driver(std::string name, std::vector<std::string>& drivers) {
+  const auto plain = [](std::string text) {
+    std::replace(text.begin(), text.end(), '-', '_');
+    return text;
+  };
+  std::erase_if(drivers, [&, wanted = plain(std::move(name))](const std::string& driver) {
+    return plain(driver) == wanted;
+  });
+}
+
 // image: what the cell's attempts boot and inject. Cheap when the caches have it.
 Result<Payload> prepare(const scenario::Cell& cell, const PipelineOptions& options, bool refresh,
                         publish::LiveView& view) {
@@ -43,14 +54,18 @@ Result<Payload> prepare(const scenario::Cell& cell, const PipelineOptions& optio
   image::InitramfsSpec initramfs{agent, image::base_drivers(cell.arch)};
   payload.drivers = image::device_drivers(cell.scenario->guest);
   append(payload.drivers, cell.scenario->guest.drivers);
-  append(initramfs.drivers, payload.drivers);
+  std::vector<std::string> needed;  // by the module
   if (!cell.variant.module.empty()) {
-    RIG_ASSIGN(payload.module, image::build_module(payload.kernel, cell.variant.module, fetch));
-    RIG_ASSIGN(const auto needed, image::module_depends(payload.module));
-    append(initramfs.drivers, needed);
+    RIG_ASSIGN(payload.module,
+               image::build_module(payload.kernel, spec, cell.variant.module, fetch));
+    RIG_ASSIGN(needed, image::module_depends(payload.module));
+    // It takes the place of the kernel's own driver of its name.
+    remove_driver(payload.module.stem().string(), payload.drivers);
     payload.module_params = cell.variant.param_text();
     RIG_ASSIGN(payload.module_sha256, image::file_sha256(payload.module));
   }
+  append(initramfs.drivers, payload.drivers);
+  append(initramfs.drivers, needed);
   RIG_ASSIGN(payload.initramfs, image::build_initramfs(payload.kernel, initramfs));
   // Of every guest: messages on the serial port; a panic stops at once with its memory intact; the
   // crypto API does not test itself in each boot (0.3 s under TCG, docs/BOOT-TIME.md).

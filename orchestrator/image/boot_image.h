@@ -15,6 +15,7 @@
 #include "base/progress.h"
 #include "scenario/guest.h"
 #include "scenario/kernel_spec.h"
+#include "scenario/scenario.h"
 
 namespace rig::image {
 
@@ -55,6 +56,12 @@ Result<Kernel> fetch_kernel(const scenario::KernelSpec& spec, Arch arch,
 // Blame::kInput and quotes the compiler.
 Result<fs::path> build_module(const Kernel& kernel, const fs::path& source,
                               const FetchOptions& options);
+
+// The same of what a scenario names: such a folder, or a module of the source that the kernel of
+// `spec` was built from, which is fetched, and patched in a copy. A patch that does not apply is
+// Blame::kInput and tells which hunk.
+Result<fs::path> build_module(const Kernel& kernel, const scenario::KernelSpec& spec,
+                              const scenario::Module& module, const FetchOptions& options);
 
 // Of the file's bytes, as sha256sum prints it: for records.
 Result<std::string> file_sha256(const fs::path& path);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "image/kernel_source.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "image/apt_archive.h"
 #include "image/archive_io.h"
@@ -14,6 +16,11 @@ namespace rig::image {
 namespace {
 
 constexpr const char* kWhole = ".whole";  // written last: an unpacked tree has it
+
+Result<fs::path> folder_of(const PackageVersion& version) {
+  RIG_ASSIGN(const fs::path cache, cache_dir());
+  return cache / "sources" / fmt::format("{}_{}", version.package, version.version);
+}
 
 // The newest version of linux-source-SERIES in apt's lists; nothing when there is none.
 Result<std::optional<std::string>> newest_version(const AptArchive& archive,
@@ -51,6 +58,17 @@ Result<PackageVersion> resolve_source(const AptArchive& archive, const std::stri
   }
   RIG_TRY(cache.save_resolution(package, {{package, *version}, archive.lists_time()}));
   return PackageVersion{package, *version};
+}
+
+// Whether apt's lists have that version of the package.
+Result<bool> is_listed(const AptArchive& archive, const PackageVersion& wanted) {
+  RIG_ASSIGN(const auto stanzas, archive.show({wanted.package}));
+  return std::any_of(stanzas.begin(), stanzas.end(), [&](const Stanza& stanza) {
+    const auto name = stanza.find("Package");
+    const auto version = stanza.find("Version");
+    return name != stanza.end() && version != stanza.end() && name->second == wanted.package &&
+           version->second == wanted.version;
+  });
 }
 
 // The package holds one file, usr/src/linux-source-6.1.tar.xz.
@@ -95,14 +113,52 @@ Status fetch_source(const AptArchive& archive, const PackageVersion& version,
   return unpack_source(debs->front(), version.package, folder, options);
 }
 
+KernelSource packaged_source(const AptArchive& archive, const PackageVersion& version,
+                             const FetchOptions& options) {
+  return {version, [=]() -> Result<fs::path> {
+            return source_folder(version, options, [&](const fs::path& folder) {
+              return fetch_source(archive, version, folder, options);
+            });
+          }};
+}
+
+bool is_unpacked(const PackageVersion& version) {
+  const auto folder = folder_of(version);
+  std::error_code ignored;
+  return folder && fs::exists(*folder / kWhole, ignored);
+}
+
+Result<KernelSource> debian_source_of(const Kernel& kernel, const scenario::KernelSpec& spec,
+                                      const FetchOptions& options) {
+  RIG_ASSIGN(AptArchive::Setup setup, AptArchive::setup_for(host_arch()));
+  const AptArchive archive(std::move(setup));
+  const PackageVersion wanted{fmt::format("linux-source-{}", spec.series), kernel.version};
+  if (is_unpacked(wanted)) return packaged_source(archive, wanted, options);
+  RIG_ASSIGN(const bool listed, is_listed(archive, wanted));
+  if (listed) return packaged_source(archive, wanted, options);
+  RIG_ASSIGN(const PackageVersion newest, resolve_source(archive, spec.series, options));
+  if (newest.version != wanted.version) {
+    warn(options, fmt::format("{}: the archive has no {} {}, the guest's kernel's: modules of its "
+                              "source are built from {}",
+                              spec.name, wanted.package, wanted.version, newest.version));
+  }
+  return packaged_source(archive, newest, options);
+}
+
+// Of a tree with its objects elsewhere (O=), `source` leads to it.
+fs::path top_of(const fs::path& build) {
+  std::error_code ignored;
+  const fs::path link = build / "source";
+  return fs::exists(link / "Makefile", ignored) ? fs::canonical(link, ignored) : build;
+}
+
 }  // namespace
 
 Result<fs::path> source_folder(const PackageVersion& version, const FetchOptions& options,
                                const std::function<Status(const fs::path&)>& fill) {
-  RIG_ASSIGN(const fs::path cache, cache_dir());
-  const fs::path sources = cache / "sources";
-  const std::string name = fmt::format("{}_{}", version.package, version.version);
-  const fs::path folder = sources / name;
+  RIG_ASSIGN(const fs::path folder, folder_of(version));
+  const fs::path sources = folder.parent_path();
+  const std::string name = folder.filename();
   std::error_code error;
   if (fs::exists(folder / kWhole, error)) return folder;
 
@@ -130,11 +186,15 @@ Result<KernelSource> find_source(const scenario::KernelSpec& spec, const FetchOp
   RIG_ASSIGN(AptArchive::Setup setup, AptArchive::setup_for(host_arch()));
   const AptArchive archive(std::move(setup));
   RIG_ASSIGN(const PackageVersion version, resolve_source(archive, spec.series, options));
-  return KernelSource{version, [=]() -> Result<fs::path> {
-                        return source_folder(version, options, [&](const fs::path& folder) {
-                          return fetch_source(archive, version, folder, options);
-                        });
-                      }};
+  return packaged_source(archive, version, options);
+}
+
+Result<KernelSource> source_of(const Kernel& kernel, const scenario::KernelSpec& spec,
+                               const FetchOptions& options) {
+  if (spec.provider == "debian") return debian_source_of(kernel, spec, options);
+  if (spec.provider != "tree") return find_source(spec, options);
+  const fs::path top = top_of(spec.build);
+  return KernelSource{{"tree", top.string()}, [top]() -> Result<fs::path> { return top; }};
 }
 
 }  // namespace rig::image

@@ -20,6 +20,11 @@ struct KernelSource {
 // Nothing is asked of the archive or repository that is not needed to know the version.
 Result<KernelSource> find_source(const scenario::KernelSpec& spec, const FetchOptions& options);
 
+// The source that the kernel was built from: of Debian's kernels the package of the same version,
+// or the archive's newest, with a warning, where it no longer has that one.
+Result<KernelSource> source_of(const Kernel& kernel, const scenario::KernelSpec& spec,
+                               const FetchOptions& options);
+
 // For both: makes `folder` below sources/ with what `fill` puts into it, once, whoever else wants
 // it at the same time. `fill` gets an empty folder.
 Result<fs::path> source_folder(const PackageVersion& version, const FetchOptions& options,

@@ -11,6 +11,7 @@
 #include "image/guarded.h"
 #include "image/leftovers.h"
 #include "image/modes.h"
+#include "image/module_source.h"
 #include "image/module_types.h"
 #include "image/toolchain.h"
 
@@ -18,17 +19,6 @@ namespace rig::image {
 namespace {
 
 constexpr std::string_view kModuleFormat = "module 2";  // raise it when what is built changes
-constexpr std::size_t kMostSources = 10000;
-
-// What a build in the source folder leaves: it is neither hashed nor copied.
-bool is_left_by_make(const fs::path& path) {
-  constexpr std::string_view kEndings[] = {".o", ".ko",    ".cmd",     ".mod",
-                                           ".d", ".order", ".symvers", ".mod.c"};
-  const std::string name = path.filename().string();
-  if (name == ".git" || name == ".tmp_versions" || name.ends_with("~")) return true;
-  return std::any_of(std::begin(kEndings), std::end(kEndings),
-                     [&](std::string_view ending) { return name.ends_with(ending); });
-}
 
 // make's own lines only say where the build is, after the compiler has said what is wrong.
 std::string without_make(std::string_view text) {
@@ -40,45 +30,13 @@ std::string without_make(std::string_view text) {
   return kept.empty() ? std::string(text) : kept;
 }
 
-// The source files, relative to the folder, sorted.
-Result<std::vector<fs::path>> list_sources(const fs::path& source) {
-  std::error_code error;
-  if (!fs::is_directory(source, error)) {
-    return fail(Blame::kInput, "the module's folder {} does not exist", source.string());
-  }
-  if (!fs::exists(source / "Kbuild", error) && !fs::exists(source / "Makefile", error)) {
-    return fail_hint(Blame::kInput, "one line is enough: obj-m := NAME.o",
-                     "{} has neither a Kbuild nor a Makefile", source.string());
-  }
-  std::vector<fs::path> files;
-  auto walk = fs::recursive_directory_iterator(source, error);
-  for (; !error && walk != fs::recursive_directory_iterator(); walk.increment(error)) {
-    if (is_left_by_make(walk->path())) {
-      if (walk->is_directory(error)) walk.disable_recursion_pending();
-      continue;
-    }
-    if (walk->is_regular_file(error)) files.push_back(walk->path().lexically_relative(source));
-    if (files.size() > kMostSources) {
-      return fail(Blame::kInput, "{} has more than {} files: not a module's folder",
-                  source.string(), kMostSources);
-    }
-  }
-  if (error) return fail(Blame::kInput, "cannot read {}: {}", source.string(), error.message());
-  std::sort(files.begin(), files.end());
-  return files;
-}
-
 class ModuleBuild {
  public:
-  ModuleBuild(const Kernel& kernel, fs::path source, const FetchOptions& options)
-      : kernel_(kernel), source_(std::move(source)), options_(options) {
-    if (!source_.has_filename()) source_ = source_.parent_path();  // "modules/x/"
-    name_ = fs::absolute(source_).lexically_normal().filename().string();
-  }
+  ModuleBuild(const Kernel& kernel, ModuleSource source, const FetchOptions& options)
+      : kernel_(kernel), source_(std::move(source)), options_(options), name_(source_.name) {}
 
   Result<fs::path> run() {
     RIG_TRY(find_tools());
-    RIG_ASSIGN(files_, list_sources(source_));
     RIG_ASSIGN(const std::string hash, hash_inputs());
     RIG_ASSIGN(const fs::path cache, cache_dir());
     const fs::path folder = cache / "modules";
@@ -118,7 +76,7 @@ class ModuleBuild {
 
   Result<std::string> hash_inputs() const {
     ContentHash hash;
-    hash.add(kModuleFormat).add(kernel_.package).add(kernel_.version).add(name_);
+    hash.add(kModuleFormat).add(kernel_.package).add(kernel_.version);
     for (const std::string& argument : arguments_) hash.add(argument);
     std::error_code ignored;
     const fs::path compiler = fs::canonical(compiler_, ignored);
@@ -126,10 +84,7 @@ class ModuleBuild {
     // With pahole there are types that there were none of without.
     const auto pahole = find_program("pahole", "dwarves");
     hash.add(pahole ? fmt::format("pahole {}", fs::file_size(*pahole, ignored)) : "no pahole");
-    for (const fs::path& file : files_) {
-      hash.add(file.string());
-      RIG_TRY(hash.add_file(source_ / file));
-    }
+    RIG_TRY(hash_source(source_, hash));
     return hash.finish();
   }
 
@@ -147,8 +102,9 @@ class ModuleBuild {
     const std::string prefix = "." + final_folder.filename().string();
     remove_leftovers(folder, prefix);
     RIG_ASSIGN(const TempDir work, TempDir::create(prefix, folder));
-    const fs::path copy = work.path() / name_;
-    RIG_TRY(copy_sources(copy));
+    const fs::path root = work.path() / "source";
+    const fs::path copy = root / source_.place;
+    RIG_TRY(copy_source(source_, root, options_.stop));
     RIG_TRY(make(copy));
     RIG_ASSIGN(const fs::path module, pick_product(copy));
     RIG_ASSIGN(TempDir product, TempDir::create(prefix, folder));
@@ -164,19 +120,6 @@ class ModuleBuild {
     return final_folder / module.filename();
   }
 
-  Status copy_sources(const fs::path& copy) const {
-    std::error_code error;
-    fs::create_directories(copy, error);
-    for (const fs::path& file : files_) {
-      fs::create_directories((copy / file).parent_path(), error);
-      if (!error) fs::copy_file(source_ / file, copy / file, error);
-      if (error) {
-        return fail(Blame::kRig, "cannot copy {}: {}", (source_ / file).string(), error.message());
-      }
-    }
-    return {};
-  }
-
   Status make(const fs::path& copy) const {
     Command command{"make", {"-C", kernel_.build.string(), "M=" + copy.string()}, {}, {}};
     command.args.insert(command.args.end(), arguments_.begin(), arguments_.end());
@@ -185,7 +128,7 @@ class ModuleBuild {
     // headers' ones start with /usr/src as if installed.
     const fs::path headers = kernel_.build.parent_path().parent_path().parent_path();
     command.args.push_back(fmt::format("KCFLAGS=-ffile-prefix-map={}={} -ffile-prefix-map={}=",
-                                       copy.string(), name_, headers.string()));
+                                       copy.string(), source_.place.string(), headers.string()));
     command.args.push_back("modules");
     // Another make that runs us has nothing to say here; messages in English are searchable.
     command.environment = {{"MAKEFLAGS", ""}, {"MFLAGS", ""}, {"LC_ALL", "C"}};
@@ -200,7 +143,8 @@ class ModuleBuild {
   Status explain(const Completed& done, const fs::path& copy) const {
     std::string text = without_make(trim(done.err.empty() ? done.out : done.err));
     const std::string from = copy.string();
-    const std::string to = source_.string();
+    const std::string to =  // what is patched is not what lies in the source
+        source_.origin.empty() ? source_.folder.string() : source_.place.string();
     for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
       text.replace(at, from.size(), to);
     }
@@ -210,7 +154,7 @@ class ModuleBuild {
                          text.find("No space left on device") != std::string::npos ||
                          text.find("Cannot allocate memory") != std::string::npos;
     return fail(machine ? Blame::kRig : Blame::kInput, "the module {} does not build for {}:\n{}",
-                source_.string(), kernel_.release, text);
+                source_.text(), kernel_.release, text);
   }
 
   // Types for the analyzer go into the guest, DWARF does not: it stays in debug/ for --debuginfo.
@@ -242,27 +186,38 @@ class ModuleBuild {
     if (found.size() == 1) return found.front();
     if (found.empty()) {
       return fail_hint(Blame::kInput, "its Kbuild needs a line like obj-m := NAME.o",
-                       "{} builds no module", source_.string());
+                       "{} builds no module", source_.text());
     }
     std::sort(names.begin(), names.end());
     return fail_hint(Blame::kInput, fmt::format("name the one to load {}.ko", name_),
-                     "{} builds several modules: {}", source_.string(), fmt::join(names, ", "));
+                     "{} builds several modules: {}", source_.text(), fmt::join(names, ", "));
   }
 
   const Kernel& kernel_;
-  fs::path source_;
+  ModuleSource source_;
   const FetchOptions& options_;
   std::string name_;
   fs::path compiler_;
   std::vector<std::string> arguments_;
-  std::vector<fs::path> files_;
 };
 
 }  // namespace
 
 Result<fs::path> build_module(const Kernel& kernel, const fs::path& source,
                               const FetchOptions& options) {
-  return guarded([&] { return ModuleBuild(kernel, source, options).run(); });
+  return guarded([&]() -> Result<fs::path> {
+    RIG_ASSIGN(ModuleSource files, module_folder(source));
+    return ModuleBuild(kernel, std::move(files), options).run();
+  });
+}
+
+Result<fs::path> build_module(const Kernel& kernel, const scenario::KernelSpec& spec,
+                              const scenario::Module& module, const FetchOptions& options) {
+  if (module.in_tree.empty()) return build_module(kernel, module.folder, options);
+  return guarded([&]() -> Result<fs::path> {
+    RIG_ASSIGN(ModuleSource files, module_in_tree(kernel, spec, module, options));
+    return ModuleBuild(kernel, std::move(files), options).run();
+  });
 }
 
 }  // namespace rig::image

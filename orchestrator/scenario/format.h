@@ -153,8 +153,9 @@ inline constexpr Key kDetectorKeys[] = {
 inline constexpr Section kDetector{"detector", "detectors: {NAME: {...}}", kDetectorKeys};
 
 inline constexpr Key kVariantKeys[] = {
-    {"module", "path of a folder with a `Kbuild`", "none",
-     "Built against the cell's kernel and loaded before the load starts"},
+    {"module", "path of a folder with a `Kbuild`, or map", "none",
+     "Built against the cell's kernel and loaded before the load starts, in place of the kernel's "
+     "own module of that name. A map is of one of the kernel's source, see below"},
     {"params", "map of name → value", "`{}`",
      "Parameters of the module. A value has no blanks and no quotes"},
     {"args", "list of texts", "`[]`", "Of the load, after those of `stress` and the detector"},
@@ -164,6 +165,18 @@ inline constexpr Key kVariantKeys[] = {
      "architecture it may be `survive`"},
 };
 inline constexpr Section kVariant{"variant", "variants: {NAME: {...}}", kVariantKeys};
+
+inline constexpr Key kModuleKeys[] = {
+    {"in_tree", "folder of the kernel's source", kRequired,
+     "Where the module is: `drivers/scsi/megaraid`"},
+    {"name", "name", "the folder's",
+     "The module: `megaraid_sas`. Of the folder's rules it alone is built, as a module, whatever "
+     "the kernel's configuration says"},
+    {"patches", "list of paths of files", "`[]`",
+     "Unified diffs against the top of the source (`a/drivers/…`, as `git diff` and `git "
+     "format-patch` write them), made in this order. Without any it is the module as it is"},
+};
+inline constexpr Section kModule{"module", "variants: {NAME: {module: {...}}}", kModuleKeys};
 
 inline constexpr Key kStressKeys[] = {
     {"program",
@@ -262,9 +275,9 @@ inline constexpr Section kPerCpu{"percpu", "expect: {DETECTOR: {percpu: {NUMBER:
                                  kPerCpuKeys};
 
 // In the manual's order. kExpectationOn has nothing to say that kExpectation does not.
-inline constexpr const Section* kSections[] = {&kScenario, &kKernelTree, &kGuest,       &kHardware,
-                                               &kDisk,     &kDetector,   &kVariant,     &kStress,
-                                               &kProgram,  &kTimeouts,   &kExpectation, &kReport,
-                                               &kObject,   &kCorruption, &kPerCpu};
+inline constexpr const Section* kSections[] = {
+    &kScenario, &kKernelTree, &kGuest,      &kHardware, &kDisk,     &kDetector,
+    &kVariant,  &kModule,     &kStress,     &kProgram,  &kTimeouts, &kExpectation,
+    &kReport,   &kObject,     &kCorruption, &kPerCpu};
 
 }  // namespace rig::scenario::format

@@ -8,6 +8,15 @@
 
 namespace rig::scenario {
 
+std::string Module::text() const {
+  if (in_tree.empty()) return folder.string();
+  std::string all = fmt::format("{} of the kernel's source", in_tree.string());
+  for (const fs::path& patch : patches) {
+    all += fmt::format("{}{}", &patch == &patches.front() ? ", with " : ", ", patch.string());
+  }
+  return all;
+}
+
 std::string Variant::param_text() const {
   std::string text;
   for (const auto& [key, value] : params) {

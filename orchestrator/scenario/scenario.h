@@ -21,9 +21,22 @@
 
 namespace rig::scenario {
 
+// What is built against the guest's kernel and loaded: a folder of the user's, or a module of the
+// kernel's own source, patched or as it is.
+struct Module {
+  fs::path folder = {};   // with a Kbuild, absolute; empty where it is in the kernel's source
+  fs::path in_tree = {};  // "drivers/scsi/megaraid", in the source of the guest's kernel
+  std::string name = {};  // of the one to build there: "megaraid_sas"
+  std::vector<fs::path> patches = {};  // absolute; made at the top of the source (-p1), in order
+
+  bool empty() const { return folder.empty() && in_tree.empty(); }
+  // Where it comes from, for records: the folder, or what of the kernel's source with what patches.
+  std::string text() const;
+};
+
 struct Variant {
   std::string name;
-  fs::path module;                            // folder with a Kbuild, absolute; may be empty
+  Module module;                              // may be empty
   std::map<std::string, std::string> params;  // of the module
   bool survives = false;                      // `expect: survive`
   std::vector<std::string> args = {};  // of the load, after those of the scenario and the detector

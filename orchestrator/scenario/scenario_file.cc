@@ -7,6 +7,7 @@
 #include "scenario/cmdline_reader.h"
 #include "scenario/guest_reader.h"
 #include "scenario/kernel_file.h"
+#include "scenario/module_reader.h"
 #include "scenario/path_bases.h"
 #include "scenario/program_file.h"
 #include "scenario/scenario.h"
@@ -21,19 +22,6 @@ namespace rig::scenario {
 namespace {
 
 constexpr std::chrono::seconds kAfterStress{20};
-
-// What exists beside `path`, spelled as `written` is: candidates for "did you mean".
-std::vector<std::string> siblings(const fs::path& path, const std::string& written) {
-  std::vector<std::string> names;
-  std::error_code error;
-  const fs::path parent = fs::path(written).parent_path();
-  for (fs::directory_iterator it(path.parent_path(), error), end; !error && it != end;
-       it.increment(error)) {
-    names.push_back((parent / it->path().filename()).string());
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
 
 class ScenarioReader {
  public:
@@ -66,7 +54,6 @@ class ScenarioReader {
   std::vector<std::string> every_parameter() const;
   std::vector<std::string> read_words(const Node& node, std::string_view what,
                                       std::string_view example);
-  std::optional<fs::path> read_module_folder(const Node& node);
 
   const LoadOptions& options_;
   const PathBases bases_;
@@ -236,16 +223,7 @@ Variant ScenarioReader::read_variant(const Field& entry) {
   SectionReader<format::kVariant> map(entry.value, fmt::format("variant {}", shown(entry.key)),
                                       problems_);
   if (const Node* module = map.find("module")) {
-    if (const auto path = read_module_folder(*module)) {
-      std::error_code error;
-      if (!fs::exists(*path / "Kbuild", error) && !fs::exists(*path / "Makefile", error)) {
-        problems_.add(module->mark,
-                      fmt::format("module {} has no Kbuild: it must be the folder of an external "
-                                  "module",
-                                  shown(module->text)));
-      }
-      variant.module = *path;
-    }
+    variant.module = read_module(*module, bases_, problems_);
   }
   if (const Node* params = map.find("params")) {
     read_params(*params, variant);
@@ -290,21 +268,6 @@ void ScenarioReader::read_params(const Node& node, Variant& variant) {
     }
     variant.params.emplace(entry.key, std::move(*value));
   }
-}
-
-// The module's folder, absolute.
-std::optional<fs::path> ScenarioReader::read_module_folder(const Node& node) {
-  const auto text = read_text(node, "'module'", problems_);
-  if (!text) return std::nullopt;
-  if (auto path = bases_.find(*text)) return path;
-  std::vector<std::string> there;
-  for (const fs::path& base : bases_.of(*text)) {
-    for (std::string& name : siblings(base / *text, *text)) there.push_back(std::move(name));
-  }
-  const auto near = nearest(*text, there);
-  problems_.add(node.mark, fmt::format("module {} does not exist{}", shown(*text),
-                                       near ? fmt::format(", did you mean '{}'?", *near) : ""));
-  return std::nullopt;
 }
 
 // One program for all architectures, or a map with one for each.

@@ -63,7 +63,7 @@ std::string describe_module(const scenario::Cell& cell, const CellRecord& record
   const std::string file = record.module_file.empty() ? "" : record.module_file + ", built from ";
   const std::string hash =
       record.module_sha256.empty() ? "" : fmt::format("; SHA-256 {}", record.module_sha256);
-  return file + cell.variant.module.string() + hash;
+  return file + cell.variant.module.text() + hash;
 }
 
 // Each file that the guest gets, up to a number of them.
@@ -83,9 +83,10 @@ std::string guest_steps(const scenario::Cell& cell, const CellRecord& record,
   std::string out = describe_files(cell.scenario->guest.files);
   if (!cell.variant.module.empty()) {
     const std::string params = cell.variant.param_text();
-    const std::string file = record.module_file.empty()
-                                 ? cell.variant.module.filename().string() + ".ko"
-                                 : record.module_file;
+    const scenario::Module& module = cell.variant.module;
+    const std::string name =
+        module.in_tree.empty() ? module.folder.filename().string() : module.name;
+    const std::string file = record.module_file.empty() ? name + ".ko" : record.module_file;
     out += fmt::format("  the module {} is sent and loaded with {}\n", file,
                        params.empty() ? "no parameters" : "the parameters " + params);
   }

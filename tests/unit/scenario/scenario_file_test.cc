@@ -42,7 +42,7 @@ TEST(ScenarioFile, EveryKeyReachesTheScenario) {
   EXPECT_EQ(s.detectors[1].kernel, "debian-6.1-kasan");
   EXPECT_EQ(s.detectors[1].cmdline, std::vector<std::string>{"kasan.fault=panic"});
   ASSERT_EQ(s.variants.size(), 2u);
-  EXPECT_EQ(s.variants[0].module, kRoot / "guest/modules/late_completion");
+  EXPECT_EQ(s.variants[0].module.folder, kRoot / "guest/modules/late_completion");
   EXPECT_EQ(s.variants[0].params.at("late_write"), "1");
   EXPECT_FALSE(s.variants[0].survives);
   EXPECT_TRUE(s.variants[1].survives);
@@ -185,6 +185,27 @@ TEST(ScenarioFile, ScenarioThatOnlySurvivesNeedsNoExpect) {
                       "guest/stress/io_and_net}\n");
   ASSERT_TRUE(s) << s.error().message();
   EXPECT_TRUE(s->variants[0].module.empty());
+}
+
+TEST(ScenarioFile, ModuleOfTheKernelsSourceIsAFolderANameAndPatches) {
+  const auto s = load(kHead + kExpect +
+                      "variants:\n"
+                      "  faulty:\n"
+                      "    module: {in_tree: drivers/scsi/megaraid/, name: megaraid_sas,\n"
+                      "             patches: [guest/modules/late_completion/late.patch]}\n"
+                      "  fixed: {module: {in_tree: drivers/net/veth}, expect: survive}\n");
+  ASSERT_TRUE(s) << s.error().message();
+  const Module& faulty = s->variants[0].module;
+  EXPECT_FALSE(faulty.empty());
+  EXPECT_EQ(faulty.in_tree, "drivers/scsi/megaraid");
+  EXPECT_EQ(faulty.name, "megaraid_sas");
+  EXPECT_EQ(faulty.patches,
+            std::vector<fs::path>{kRoot / "guest/modules/late_completion/late.patch"});
+  EXPECT_EQ(s->variants[1].module.name, "veth");
+  EXPECT_EQ(s->variants[1].module.text(), "drivers/net/veth of the kernel's source");
+  EXPECT_EQ(faulty.text(),
+            fmt::format("drivers/scsi/megaraid of the kernel's source, with {}",
+                        (kRoot / "guest/modules/late_completion/late.patch").string()));
 }
 
 TEST(ScenarioFile, CrashTimeoutGrowsWithTheStress) {

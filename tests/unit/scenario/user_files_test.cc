@@ -115,7 +115,7 @@ TEST_F(UserFiles, PathsStartFromTheRepositoryAndWithADotFromTheScenario) {
   const auto module_of = [&](const std::string& written) {
     const auto s = load("variants: {v: {module: " + written + ", expect: survive}}\n");
     EXPECT_TRUE(s) << s.error().message();
-    return s ? s->variants.at(0).module : fs::path();
+    return s ? s->variants.at(0).module.folder : fs::path();
   };
   EXPECT_EQ(module_of("guest/modules/late_completion"),
             kUserRoot / "guest/modules/late_completion");

@@ -104,7 +104,7 @@ scenario::Cell planned_cell(std::string detector = "none", std::string kernel = 
   cell.kernel = std::move(kernel);
   cell.detector.name = std::move(detector);
   cell.variant.name = "faulty";
-  cell.variant.module = "/rig/guest/modules/late_completion";
+  cell.variant.module.folder = "/rig/guest/modules/late_completion";
   cell.variant.params = {{"late_write", "1"}};
   return cell;
 }
