@@ -51,10 +51,12 @@ Result<std::vector<fs::path>> scenario_files(const Layout& layout, const std::st
     return files;
   }
   if (fs::exists(name, error)) return std::vector<fs::path>{name};
-  const fs::path known = layout.root / "scenarios" / (name + ".yaml");
-  if (fs::exists(known, error)) return std::vector<fs::path>{known};
   std::vector<std::string> names;
-  for (const fs::path& file : yaml_files(layout.root / "scenarios")) names.push_back(file.stem());
+  for (const fs::path folder : {"scenarios", "scenarios/suites"}) {
+    const fs::path known = layout.root / folder / (name + ".yaml");
+    if (fs::exists(known, error)) return std::vector<fs::path>{known};
+    for (const fs::path& file : yaml_files(layout.root / folder)) names.push_back(file.stem());
+  }
   return fail(Blame::kInput, "no scenario file or name '{}'{}", name, suggest(name, names));
 }
 
