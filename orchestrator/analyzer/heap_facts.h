@@ -52,6 +52,8 @@ struct SlabCorruption {
   std::int64_t offset = 0;  // within the object: of the first wrong byte, or of the free pointer
   std::vector<std::byte> expected, found;  // bytes, from `offset` on; equally many
   std::optional<VirtAddr> pointer;         // decoded, of free pointers that are wrong
+  // Of a free pointer that is whole but for one byte, or two beside each other: the first of them.
+  std::optional<unsigned> wrong_byte;
   std::optional<bool> allocated;
   std::string where;    // "freelist of CPU 1", "freelist of its slab"; how it was come upon
   std::string summary;  // one sentence

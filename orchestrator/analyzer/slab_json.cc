@@ -60,6 +60,7 @@ boost::json::object corruption_json(const SlabCorruption& facts) {
           {"expected", hex_bytes(facts.expected)},
           {"found", hex_bytes(facts.found)},
           {"pointer", hex_or_null(facts.pointer)},
+          {"wrong_byte", or_null(facts.wrong_byte)},
           {"allocated", or_null(facts.allocated)},
           {"where", utf8(facts.where)},
           {"summary", utf8(facts.summary)},

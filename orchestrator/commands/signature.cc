@@ -56,7 +56,7 @@ std::string checks_text(const std::vector<verdict::Check>& checks) {
   return text;
 }
 
-// The signatures of `--match`, of that detector where one was named.
+// The signatures of `--match` for the core's architecture, of that detector where one was named.
 Result<int> match(const SignatureArguments& arguments, analyzer::Session& session,
                   bool one_detector) {
   RIG_ASSIGN(auto signatures,
@@ -71,6 +71,7 @@ Result<int> match(const SignatureArguments& arguments, analyzer::Session& sessio
     return fail(Blame::kInput, "{}: expects nothing of detector '{}'", arguments.match,
                 arguments.detector);
   }
+  signatures = scenario::expectations_on(session.core().arch(), std::move(signatures));
   analyzer::Options options;
   for (const auto& each : signatures) {
     for (auto& name : asked_variables(each.expectation)) options.percpu.push_back(std::move(name));
@@ -84,12 +85,11 @@ Result<int> match(const SignatureArguments& arguments, analyzer::Session& sessio
     const bool matches = judgement.outcome == verdict::Outcome::kExpectedCrash;
     any = any || matches;
     list.push_back(json::object{{"detector", each.detector},
-                                {"kernel", each.kernel},
+                                {"on", each.on},
                                 {"matches", matches},
                                 {"checks", checks_json(judgement.checks)}});
-    text +=
-        fmt::format("{}{}: {}\n{}", each.detector, each.kernel.empty() ? "" : " on " + each.kernel,
-                    matches ? "matches" : "does not match", checks_text(judgement.checks));
+    text += fmt::format("{}{}: {}\n{}", each.detector, each.on.empty() ? "" : " on " + each.on,
+                        matches ? "matches" : "does not match", checks_text(judgement.checks));
   }
   RIG_TRY(print_out(arguments.json ? json::serialize(list) + "\n" : text));
   return any ? kAsExpected : kNotAsExpected;

@@ -255,6 +255,10 @@ inline constexpr Key kCorruptionKeys[] = {
      "Of the first wrong byte, or of the free pointer"},
     {"bytes", "`\"06 01 00 00\"`", "any", "What was found there; the first bytes of it"},
     {"pointer", "number", "any", "The free pointer, decoded"},
+    {"wrong_byte", "number, 0 to 7", "any",
+     "The free pointer is whole but for one of its bytes, or two beside each other: the first of "
+     "them, 0 the lowest. A counter or a flag was written there; what was written over as a whole "
+     "leaves no such pointer"},
     {"allocated", "`true`, `false`", "either", "Whether the object is in use"},
     {"allocated_by", "text", "any",
      "A function of the stack that `slub_debug=U` or KASAN kept, or its module"},

@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::size_t kMaxBytes = 64;  // of a corruption that is spelled out
 constexpr std::uint64_t kMaxCpu = 8191;
+constexpr std::uint64_t kLastByte = 7;  // of a pointer
 
 // "-0x10", "712": within an object, or in the red zone before it.
 std::optional<std::int64_t> read_offset(const Node& node, Problems& problems) {
@@ -82,6 +83,10 @@ CorruptionPredicate read_corruption(const Node& node, std::span<const std::strin
   if (const Node* each = map.find("bytes")) corruption.bytes = read_hex_bytes(*each, problems);
   if (const Node* each = map.find("pointer")) {
     corruption.pointer = read_number(*each, "'pointer'", problems);
+  }
+  if (const Node* each = map.find("wrong_byte")) {
+    const auto byte = read_number(*each, "'wrong_byte'", problems, 0, kLastByte);
+    if (byte) corruption.wrong_byte = static_cast<unsigned>(*byte);
   }
   if (const Node* each = map.find("allocated")) {
     corruption.allocated = read_yes_no(*each, "'allocated'", problems);

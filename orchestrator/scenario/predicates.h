@@ -52,6 +52,7 @@ struct CorruptionPredicate {
   std::optional<std::int64_t> offset;           // within the object, of the first wrong byte
   std::optional<std::vector<std::byte>> bytes;  // found there, from `offset` on
   std::optional<std::uint64_t> pointer;         // a free pointer, decoded
+  std::optional<unsigned> wrong_byte;           // the first of the few that are wrong in it
   std::optional<bool> allocated;
   // A function of the stack, or its module.
   std::optional<std::string> allocated_by, freed_by;

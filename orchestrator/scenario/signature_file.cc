@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
 
+#include <set>
+
 #include "base/text.h"
 #include "scenario/signature_reader.h"
 
@@ -74,6 +76,7 @@ void put_corruption(YAML::Emitter& out, const CorruptionPredicate& corruption) {
   if (corruption.offset) map.put("offset", *corruption.offset);
   if (corruption.bytes) map.put_bytes("bytes", *corruption.bytes);
   map.put("pointer", corruption.pointer);
+  if (corruption.wrong_byte) map.put("wrong_byte", std::uint64_t{*corruption.wrong_byte});
   map.put("allocated", corruption.allocated);
   map.put("allocated_by", corruption.allocated_by);
   map.put("freed_by", corruption.freed_by);
@@ -104,6 +107,18 @@ void put_variable(YAML::Emitter& out, const PerCpuPredicate& predicate) {
 }
 
 }  // namespace
+
+std::vector<NamedExpectation> expectations_on(Arch arch, std::vector<NamedExpectation> all) {
+  std::set<std::string> own;  // detectors that expect something of this architecture
+  for (const NamedExpectation& each : all) {
+    if (parse_arch(each.on) == arch) own.insert(each.detector);
+  }
+  std::erase_if(all, [&](const NamedExpectation& each) {
+    return each.on.empty() ? own.contains(each.detector)
+                           : parse_arch(each.on).value_or(arch) != arch;
+  });
+  return all;
+}
 
 std::string signature_text(const std::string& detector, const Expectation& expectation) {
   YAML::Emitter out;
@@ -162,8 +177,8 @@ Result<std::vector<NamedExpectation>> load_signatures(const fs::path& file,
     auto read = read_expectation(entry.value, {options.report_kinds, {}, options.corruption_kinds},
                                  fmt::format("detector '{}'", entry.key), problems);
     if (!read.expect.empty()) all.push_back({entry.key, "", read.expect});
-    for (auto& [kernel, expectation] : read.on) {
-      all.push_back({entry.key, kernel, std::move(expectation)});
+    for (auto& [on, expectation] : read.on) {
+      all.push_back({entry.key, on, std::move(expectation)});
     }
   }
   RIG_TRY(problems.status());

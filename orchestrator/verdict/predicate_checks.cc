@@ -34,12 +34,17 @@ bool done_by(const std::optional<ObjectTrack>& track, std::string_view who) {
                      [&](const auto& each) { return names(each, who); });
 }
 
+std::string wrong_from(unsigned byte) {
+  return fmt::format(", wrong from byte {} on", byte);
+}
+
 std::string describe(const CorruptionPredicate& predicate) {
   std::string text = predicate.kind.value_or("a corruption");
   if (predicate.cache) text += " in " + *predicate.cache;
   if (predicate.offset) text += " at " + signed_hex(*predicate.offset);
   if (predicate.bytes) text += ", bytes " + hex_bytes(*predicate.bytes);
   if (predicate.pointer) text += fmt::format(", pointer {:#x}", *predicate.pointer);
+  if (predicate.wrong_byte) text += wrong_from(*predicate.wrong_byte);
   if (predicate.allocated) text += *predicate.allocated ? ", allocated" : ", free";
   if (predicate.allocated_by) text += ", allocated by " + *predicate.allocated_by;
   if (predicate.freed_by) text += ", freed by " + *predicate.freed_by;
@@ -57,6 +62,7 @@ std::string describe(const SlabCorruption& found) {
   if (found.object) text += fmt::format(" object {} {}", *found.object, signed_hex(found.offset));
   if (!found.found.empty()) text += ", bytes " + hex_bytes(found.found);
   if (found.pointer) text += fmt::format(", pointer {}", *found.pointer);
+  if (found.wrong_byte) text += wrong_from(*found.wrong_byte);
   if (const auto by = first_function(found.alloc); !by.empty()) text += ", allocated by " + by;
   if (const auto by = first_function(found.free); !by.empty()) text += ", freed by " + by;
   return text;
@@ -78,6 +84,7 @@ bool fits(const CorruptionPredicate& predicate, const SlabCorruption& found) {
   if (predicate.bytes && !begins_with(found.found, *predicate.bytes)) return false;
   if (predicate.pointer && (!found.pointer || raw(*found.pointer) != *predicate.pointer))
     return false;
+  if (predicate.wrong_byte && found.wrong_byte != predicate.wrong_byte) return false;
   if (predicate.allocated && found.allocated != predicate.allocated) return false;
   if (predicate.allocated_by && !done_by(found.alloc, *predicate.allocated_by)) return false;
   return !predicate.freed_by || done_by(found.free, *predicate.freed_by);

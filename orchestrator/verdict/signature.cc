@@ -70,6 +70,7 @@ CorruptionPredicate corruption_of(const SlabCorruption& found) {
       !holds_address(found.found)) {
     predicate.bytes = found.found;
   }
+  predicate.wrong_byte = found.wrong_byte;
   predicate.allocated_by = owner(found.alloc);
   predicate.freed_by = owner(found.free);
   return predicate;
@@ -77,7 +78,8 @@ CorruptionPredicate corruption_of(const SlabCorruption& found) {
 
 bool same(const CorruptionPredicate& a, const CorruptionPredicate& b) {
   return a.kind == b.kind && a.cache == b.cache && a.offset == b.offset && a.bytes == b.bytes &&
-         a.allocated_by == b.allocated_by && a.freed_by == b.freed_by;
+         a.wrong_byte == b.wrong_byte && a.allocated_by == b.allocated_by &&
+         a.freed_by == b.freed_by;
 }
 
 std::vector<CorruptionPredicate> corruptions_of(const Findings& findings) {

@@ -34,30 +34,54 @@ std::string_view words_of(FreeList::End end) {
   }
 }
 
-// Which bytes differ, when those are one or two beside each other and not the lowest two: "byte 6".
-// A value that was hit by chance differs in more.
-std::string few_bytes(std::uint64_t difference) {
+// One byte of a pointer, or two beside each other.
+struct FewBytes {
+  unsigned first = 0, last = 0;
+};
+
+// Which bytes differ, when those are few and not the lowest two. A value that was hit by chance
+// differs in more.
+std::optional<FewBytes> few_bytes(std::uint64_t difference) {
   constexpr unsigned kBits = 8;
-  if (difference == 0 || difference % (1U << 2 * kBits) != 0) return {};
+  if (difference == 0 || difference % (1U << 2 * kBits) != 0) return std::nullopt;
   const unsigned first = static_cast<unsigned>(std::countr_zero(difference)) / kBits;
   const unsigned last = (63 - static_cast<unsigned>(std::countl_zero(difference))) / kBits;
-  if (last > first + 1) return {};
-  return first == last ? fmt::format("byte {}", first)
-                       : fmt::format("bytes {} and {}", first, last);
+  if (last > first + 1) return std::nullopt;
+  return FewBytes{first, last};
 }
 
-// What the pointer was before somebody wrote over a small part of it; empty: not to be seen. One
-// that leads to another slab may well be whole.
-std::string former_words(const Slab& slab, FreeList::End end, VirtAddr bad) {
-  if (end != FreeList::End::kInvalid) return {};
-  if (const auto wrong = few_bytes(raw(bad)); !wrong.empty())
-    return fmt::format("; but for {} it is NULL, the end of the list", wrong);
+// What a pointer was before somebody wrote over a small part of it.
+struct Former {
+  FewBytes wrong;
+  VirtAddr pointer{};  // NULL: the end of the list
+};
+
+// Nothing: not to be seen. One that leads to another slab may well be whole.
+std::optional<Former> former_of(const Slab& slab, FreeList::End end, VirtAddr bad) {
+  if (end != FreeList::End::kInvalid) return std::nullopt;
+  if (const auto wrong = few_bytes(raw(bad))) return Former{*wrong, {}};
   for (std::uint64_t slot = 0; slot < slab.objects; ++slot) {
-    const auto wrong = few_bytes(raw(bad) ^ raw(slab.object(slot)));
-    if (wrong.empty()) continue;
-    return fmt::format("; but for {} it is object {} of this slab", wrong, slab.object(slot));
+    const VirtAddr object = slab.object(slot);
+    if (const auto wrong = few_bytes(raw(bad) ^ raw(object))) return Former{*wrong, object};
   }
-  return {};
+  return std::nullopt;
+}
+
+// "; but for byte 6 it is object 0xffff... of this slab"; empty: what it was is not to be seen.
+std::string former_words(const std::optional<Former>& former) {
+  if (!former) return {};
+  const FewBytes& wrong = former->wrong;
+  const std::string bytes = wrong.first == wrong.last
+                                ? fmt::format("byte {}", wrong.first)
+                                : fmt::format("bytes {} and {}", wrong.first, wrong.last);
+  return raw(former->pointer) == 0
+             ? fmt::format("; but for {} it is NULL, the end of the list", bytes)
+             : fmt::format("; but for {} it is object {} of this slab", bytes, former->pointer);
+}
+
+std::optional<unsigned> wrong_byte(const std::optional<Former>& former) {
+  if (!former) return std::nullopt;
+  return former->wrong.first;
 }
 
 std::vector<std::byte> bytes_of(std::uint64_t value) {
@@ -115,6 +139,7 @@ SlabCorruption SlabFindings::of_object(CorruptionKind kind, const Slab& slab, st
 void SlabFindings::wrong_pointer(const Slab& slab, const NamedList& found) {
   const FreeList& list = found.list;
   const CorruptionKind kind = kind_of(list.end);
+  const auto former = former_of(slab, list.end, list.bad);
   if (!list.holder) {
     SlabCorruption head;
     head.kind = kind;
@@ -122,11 +147,11 @@ void SlabFindings::wrong_pointer(const Slab& slab, const NamedList& found) {
     head.slab = slab.begin;
     head.object_size = slab.cache.object_size;
     head.pointer = list.bad;
+    head.wrong_byte = wrong_byte(former);
     head.found = bytes_of(raw(list.bad));
     head.where = found.where;
-    head.summary =
-        fmt::format("{}: the {} begins with {}, {}{}", slab.cache.name, found.where, list.bad,
-                    words_of(list.end), former_words(slab, list.end, list.bad));
+    head.summary = fmt::format("{}: the {} begins with {}, {}{}", slab.cache.name, found.where,
+                               list.bad, words_of(list.end), former_words(former));
     add(std::move(head));
     return;
   }
@@ -134,10 +159,11 @@ void SlabFindings::wrong_pointer(const Slab& slab, const NamedList& found) {
   holder.offset = static_cast<std::int64_t>(slab.cache.free_pointer);
   holder.found = bytes_of(list.stored);
   holder.pointer = list.bad;
+  holder.wrong_byte = wrong_byte(former);
   holder.summary =
       fmt::format("{}: the free pointer in object {} (+{:#x}) on the {} leads to {}, {}{}",
                   slab.cache.name, *holder.object, slab.cache.free_pointer, found.where, list.bad,
-                  words_of(list.end), former_words(slab, list.end, list.bad));
+                  words_of(list.end), former_words(former));
   add(std::move(holder));
 }
 

@@ -100,6 +100,14 @@ TEST_F(Audit, AFreePointerThatWasWrittenOverInPartIsToldWithWhatItWas) {
   EXPECT_EQ(found.kind, CorruptionKind::kFreePointerInvalid);
   EXPECT_THAT(found.summary, HasSubstr(fmt::format("but for byte 6 it is object {} of this slab",
                                                    object(active, 6))));
+  EXPECT_EQ(found.wrong_byte, 6u);
+}
+
+TEST_F(Audit, AFreePointerThatWasWrittenOverAsAWholeHasNoWrongByte) {
+  heap.point(active, 5, std::uint64_t{0x5fa6'3ef4'2ff1'ba4c});
+  const SlabCorruption found = only();
+  EXPECT_EQ(found.kind, CorruptionKind::kFreePointerInvalid);
+  EXPECT_EQ(found.wrong_byte, std::nullopt);
 }
 
 TEST_F(Audit, TheEndOfAListThatWasWrittenOverInPartIsToldToo) {

@@ -40,6 +40,7 @@ TEST(SlabJson, CorruptionsHaveBytesAddressesAndWhoFreedTheObject) {
   EXPECT_EQ(found.at("allocated"), false);
   EXPECT_TRUE(found.at("alloc").is_null());
   EXPECT_TRUE(found.at("pointer").is_null());
+  EXPECT_TRUE(found.at("wrong_byte").is_null());
   const auto& free = found.at("free").as_object();
   EXPECT_EQ(free.at("caller").at("function"), "lc_complete");
   EXPECT_EQ(free.at("pid"), 42);

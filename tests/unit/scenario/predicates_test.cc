@@ -64,6 +64,7 @@ Expectation full_expectation() {
   corruption.offset = -8;
   corruption.bytes = {std::byte{0x06}, std::byte{0x01}};
   corruption.pointer = 0xffff00088fec6500;
+  corruption.wrong_byte = 6;
   corruption.allocated = false;
   corruption.allocated_by = "lc_queue";
   corruption.freed_by = "lc_complete";
@@ -96,6 +97,7 @@ TEST(SignatureFile, ReadsWhatItWrites) {
   ASSERT_EQ(back.corruptions.size(), 2u);
   EXPECT_EQ(back.corruptions[0].offset, -8);
   EXPECT_EQ(back.corruptions[0].bytes, full_expectation().corruptions[0].bytes);
+  EXPECT_EQ(back.corruptions[0].wrong_byte, 6u);
   EXPECT_EQ(back.object->was, "lc_command");
   ASSERT_EQ(back.percpu.size(), 2u);
   EXPECT_EQ(back.percpu[0].minus, "allocs");
@@ -108,10 +110,44 @@ TEST(SignatureFile, OfAScenarioIsItsExpectPart) {
       fs::path(RIG_TEST_DATA).parent_path().parent_path() / "scenarios/late-completion.yaml", {});
   ASSERT_TRUE(read) << read.error().message();
   bool on_kasan = false;
-  for (const NamedExpectation& each : *read)
-    on_kasan = on_kasan || each.kernel == "debian-6.1-kasan";
+  for (const NamedExpectation& each : *read) on_kasan = on_kasan || each.on == "debian-6.1-kasan";
   EXPECT_TRUE(on_kasan);
   EXPECT_EQ(read->front().detector, "none");
+}
+
+TEST(SignatureFile, ACoreIsHeldAgainstWhatIsExpectedOnItsOwnArchitecture) {
+  const fs::path path = fs::path(testing::TempDir()) / "two_archs.yaml";
+  ASSERT_TRUE(write_file_atomically(path,
+                                    "expect:\n"
+                                    "  none:\n"
+                                    "    report: {kind: gpf}\n"
+                                    "    on:\n"
+                                    "      arm64: {report: {kind: paging-fault}}\n"
+                                    "      debian-6.1-kasan: {report: {kind: kasan-double-free}}\n"
+                                    "  slub: {report: {kind: slub-object-already-free}}\n"));
+  const auto read = load_signatures(path, {});
+  ASSERT_TRUE(read) << read.error().message();
+  const auto kinds_on = [&](Arch arch) {
+    std::vector<std::string> kinds;
+    for (const NamedExpectation& each : expectations_on(arch, *read)) {
+      kinds.push_back(each.detector + " " + each.expectation.report->kind.value_or(""));
+    }
+    return kinds;
+  };
+  EXPECT_EQ(kinds_on(Arch::kX86_64), (std::vector<std::string>{"none gpf", "none kasan-double-free",
+                                                               "slub slub-object-already-free"}));
+  EXPECT_EQ(kinds_on(Arch::kArm64),
+            (std::vector<std::string>{"none paging-fault", "none kasan-double-free",
+                                      "slub slub-object-already-free"}));
+}
+
+TEST(SignatureFile, TheWrongByteIsOneOfAPointers) {
+  const fs::path path = fs::path(testing::TempDir()) / "ninth_byte.yaml";
+  ASSERT_TRUE(write_file_atomically(path, "expect: {none: {corruption: {wrong_byte: 8}}}\n"));
+  const auto read = load_signatures(path, {});
+  ASSERT_FALSE(read);
+  EXPECT_NE(read.error().message().find("'wrong_byte'"), std::string::npos)
+      << read.error().message();
 }
 
 TEST(SignatureFile, WithoutExpectIsRefusedWithAdvice) {

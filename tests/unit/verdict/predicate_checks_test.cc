@@ -77,6 +77,24 @@ TEST(CorruptionCheck, EachFieldCanFail) {
   EXPECT_TRUE(fails([](auto& p) { p.allocated_by = "lc_queue"; }));
 }
 
+// A free pointer that was counted in is another corruption than one that was written over.
+TEST(CorruptionCheck, TheFirstWrongByteOfAFreePointerTellsOneFromAnother) {
+  Findings findings = poisoned();
+  auto& found = findings.slab.corruptions.front();
+  found.kind = CorruptionKind::kFreePointerInvalid;
+  found.pointer = VirtAddr{0xff02888003c0a000};
+  CorruptionPredicate predicate;
+  predicate.kind = "free-pointer-invalid";
+  predicate.wrong_byte = 6;
+  const Check whole = check_corruption(predicate, &findings);
+  EXPECT_FALSE(whole.holds);
+  EXPECT_THAT(whole.expected, HasSubstr("wrong from byte 6 on"));
+  found.wrong_byte = 7;
+  EXPECT_FALSE(check_corruption(predicate, &findings).holds);
+  found.wrong_byte = 6;
+  EXPECT_TRUE(check_corruption(predicate, &findings).holds);
+}
+
 TEST(CorruptionCheck, ACoreThatWasNotAuditedProvesNothing) {
   Findings findings = poisoned();
   findings.slab.audited = false;
