@@ -233,11 +233,10 @@ void Run::feed(const vm::Event& event) {
   detector_.feed(event);
   if (event.kind == vm::EventKind::kHeartbeat && event.work != work_) {
     if (!work_began_) work_began_ = event;
+    attempt_.work = event.work;
     const double time = std::chrono::duration<double>(event.uptime - work_began_->uptime).count();
-    if (time > 0) {
-      attempt_.work = event.work - work_began_->work;
-      attempt_.work_per_second = static_cast<double>(event.work - work_began_->work) / time;
-    }
+    const auto since = static_cast<double>(event.work - work_began_->work);
+    if (time > 0) attempt_.work_per_second = since / time;
     work_ = event.work;
     worked_at_ = event.when;
   }

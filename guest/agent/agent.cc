@@ -105,7 +105,9 @@ void Agent::reap_children() {
   for (pid_t pid = 0; (pid = wait4(-1, &status, WNOHANG, &usage)) > 0;) {
     // Orphans are reaped too, and nobody asks for them.
     for (const auto& program : programs_) {
-      if (program->pid() == pid) program->on_exit(status, usage);
+      if (program->pid() != pid) continue;
+      program->on_exit(status, usage);
+      next_beat_ns_ = 0;  // its work is told before its end
     }
   }
 }

@@ -320,7 +320,7 @@ TEST_F(AttemptTest, LoadThatCountedWorkAndStoppedHangsTheGuest) {
   EXPECT_THAT(attempt.reason, HasSubstr("did no work"));
 }
 
-TEST_F(AttemptTest, SpeedOfALoadThatCountsItsWorkIsRecorded) {
+TEST_F(AttemptTest, WorkAndSpeedOfALoadThatCountsItsWorkAreRecorded) {
   expect_survival();
   auto machine = std::make_unique<FakeVm>();
   const auto beat = [](std::uint64_t work, int seconds) {
@@ -331,7 +331,9 @@ TEST_F(AttemptTest, SpeedOfALoadThatCountsItsWorkIsRecorded) {
   };
   machine->reactions["start_program"] = {beat(0, 9), beat(100, 10), beat(300, 12), beat(500, 14),
                                          FakeVm::event(EventKind::kProgramExited, 0)};
-  EXPECT_EQ(play(std::move(machine)).work_per_second, 100.0);
+  const auto attempt = play(std::move(machine));
+  EXPECT_EQ(attempt.work, 500u) << "what was done before the first heartbeat counts";
+  EXPECT_EQ(attempt.work_per_second, 100.0);
 }
 
 TEST_F(AttemptTest, WithoutALoadSurvivingTheTimeIsEnough) {
