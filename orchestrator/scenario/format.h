@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The scenario format as data: every map of it, every key, its type, its default and what it means.
 // The readers take their keys from here (section_reader.h): one that is not here cannot be read,
-// and one that nobody reads is told. `crashrig scenarios format` prints it; so does
+// and one that nobody reads is told. `crashrig format` prints it; so does
 // docs/SCENARIOS.md, which a test holds against it. To add a key: its row here, then read it;
 // RIG_UPDATE=1 with test_scenario writes the manual's tables anew.
 #pragma once
