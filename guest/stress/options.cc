@@ -22,6 +22,11 @@ void Options::flag(const char* name, bool& value) {
   options_.push_back({name, nullptr, &value});
 }
 
+void Options::argument(const char* what, std::string& value) {
+  argument_ = what;
+  argument_value_ = &value;
+}
+
 const Options::Option* Options::find(const char* name) const {
   for (const Option& option : options_) {
     if (std::strcmp(option.name, name) == 0) return &option;
@@ -57,6 +62,11 @@ std::string Options::take(const Option& option, const char* text) const {
 std::string Options::read(int argc, char** argv) const {
   for (int i = 1; i < argc; ++i) {
     const Option* const option = find(argv[i]);
+    if (option == nullptr && argument_ != nullptr && argv[i][0] != '-') {
+      if (!argument_value_->empty()) return std::string("there is more than one ") + argument_;
+      *argument_value_ = argv[i];
+      continue;
+    }
     if (option == nullptr) return std::string("there is no option '") + argv[i] + "'";
     if (auto* const flag = std::get_if<bool*>(&option->value)) {
       **flag = true;
@@ -75,7 +85,7 @@ std::string Options::usage() const {
     if (option.what != nullptr) text += std::string(" ") + option.what;
     text += std::holds_alternative<std::vector<std::string>*>(option.value) ? "]..." : "]";
   }
-  return text;
+  return argument_ != nullptr ? text + " [" + argument_ + "]" : text;
 }
 
 bool Options::parse(int argc, char** argv) const {

@@ -26,6 +26,8 @@ class Options {
   void texts(const char* name, const char* what, std::vector<std::string>& values);
   // `--name`.
   void flag(const char* name, bool& value);
+  // A word that is no option, once.
+  void argument(const char* what, std::string& value);
 
   // Fills in what was given. False: it was wrong, and what is right stands on stderr.
   bool parse(int argc, char** argv) const;
@@ -53,6 +55,8 @@ class Options {
 
   const std::string program_;
   std::vector<Option> options_;
+  const char* argument_ = nullptr;  // what it is
+  std::string* argument_value_ = nullptr;
 };
 
 }  // namespace rig::guest

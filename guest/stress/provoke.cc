@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// provoke [--seconds N] [--times N] [--set PATH=VALUE]... [--says TEXT] [TRIGGER]: has the kernel
-// crash itself, by its own module for that: TRIGGER, one of those that
+// provoke [--seconds N] [--times N] [--set PATH=VALUE]... [--says TEXT]... [TRIGGER]: has the
+// kernel crash itself, by its own module for that: TRIGGER, one of those that
 // /sys/kernel/debug/provoke-crash/DIRECT lists (LKDTM), is written to that file, N times (1) after
 // another. What --set names, sysctls say, is written before.
 //
-// With --says the kernel's log must come to have TEXT in one of its lines within N seconds; without
-// a trigger the lines of the whole log count, with one those since it was written. Without
+// With --says the kernel's log must come to have one TEXT in one of its lines within N seconds;
+// without a trigger the lines of the whole log count, with one those since it was written. Without
 // --says the program ends with the last write. Exit code: 0; 1 the kernel did not say TEXT, 2
 // usage, 3 it could not be tried: no such file, no such trigger, a write that was refused.
 #include <fcntl.h>
@@ -19,16 +19,13 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
-#include <cstring>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <thread>
-#include <utility>
 #include <vector>
 
 #include "guest/stress/load.h"
+#include "guest/stress/options.h"
 
 namespace rig::guest {
 namespace {
@@ -38,46 +35,18 @@ constexpr char kDirect[] = "/sys/kernel/debug/provoke-crash/DIRECT";
 constexpr std::size_t kListSize = 8192;    // the kernel's own list is at most a page
 constexpr std::size_t kRecordSize = 8192;  // of /dev/kmsg, at most (kernel/printk/printk.c)
 
-struct Options {
-  unsigned long seconds = 10;
-  unsigned long times = 1;
-  std::vector<std::pair<std::string, std::string>> settings;
-  std::string says;
-  std::string trigger;
+struct Setting {
+  std::string path;
+  std::string value;
 };
 
-bool parse_number(const char* text, unsigned long& number) {
-  char* end = nullptr;
-  number = std::strtoul(text, &end, 10);
-  return *text != '\0' && *end == '\0' && number != 0;
-}
-
-std::optional<Options> parse_options(int argc, char** argv) {
-  Options options;
-  for (int i = 1; i < argc; ++i) {
-    const std::string_view word = argv[i];
-    if (!word.starts_with("--")) {
-      if (!options.trigger.empty()) return std::nullopt;
-      options.trigger = word;
-      continue;
-    }
-    if (++i == argc) return std::nullopt;
-    const std::string value = argv[i];
-    if (word == "--seconds" || word == "--times") {
-      if (!parse_number(argv[i], word == "--times" ? options.times : options.seconds))
-        return std::nullopt;
-    } else if (word == "--says") {
-      options.says = value;
-    } else if (const std::size_t equals = value.find('=');
-               word == "--set" && equals != std::string::npos) {
-      options.settings.emplace_back(value.substr(0, equals), value.substr(equals + 1));
-    } else {
-      return std::nullopt;
-    }
-  }
-  if (options.trigger.empty() && options.says.empty()) return std::nullopt;
-  return options;
-}
+struct Settings {
+  std::uint64_t seconds = 10;
+  std::uint64_t times = 1;
+  std::vector<Setting> before;  // written before the trigger
+  std::vector<std::string> says;
+  std::string trigger;
+};
 
 // Writes all of `text` by one call. 0 or errno.
 int write_once(const std::string& path, const std::string& text) {
@@ -122,9 +91,9 @@ class KernelLog {
 
   bool is_open() const { return fd_ >= 0; }
 
-  // Until a line has `text` or the time is over. What goes by is printed.
-  bool wait_for(const std::string& text, std::chrono::steady_clock::time_point end) {
-    while (std::chrono::steady_clock::now() < end) {
+  // Until a line has one of `texts` or the time is over. What goes by is printed.
+  bool wait_for(const std::vector<std::string>& texts, Load::Clock::time_point end) {
+    while (Load::Clock::now() < end) {
       const auto line = next();
       if (!line) {
         pollfd wanted{.fd = fd_, .events = POLLIN, .revents = 0};
@@ -132,7 +101,10 @@ class KernelLog {
         continue;
       }
       if (line->starts_with("lkdtm: ")) std::printf("%s\n", line->c_str());
-      if (line->find(text) != std::string::npos) return true;
+      if (std::any_of(texts.begin(), texts.end(),
+                      [&](const auto& text) { return line->find(text) != std::string::npos; })) {
+        return true;
+      }
     }
     return false;
   }
@@ -156,32 +128,32 @@ class KernelLog {
   std::array<char, kRecordSize> record_{};
 };
 
-bool apply_settings(Load& load, const Options& options) {
-  for (const auto& [path, value] : options.settings) {
+bool apply(Load& load, const std::vector<Setting>& settings) {
+  for (const auto& [path, value] : settings) {
     const int error = write_once(path, value);
     if (error != 0) return load.fail_setup(path.c_str(), error), false;
   }
   return true;
 }
 
-int run(const Options& options) {
+int run(const Settings& settings) {
   Load load("provoke");
-  const bool has_trigger = !options.trigger.empty();
-  if (!apply_settings(load, options)) return load.exit_code();
-  if (has_trigger && !find_trigger(load, options.trigger)) return load.exit_code();
+  const bool has_trigger = !settings.trigger.empty();
+  if (!apply(load, settings.before)) return load.exit_code();
+  if (has_trigger && !find_trigger(load, settings.trigger)) return load.exit_code();
   KernelLog kernel_log(has_trigger);
   if (!kernel_log.is_open()) return load.fail_setup("/dev/kmsg", errno), load.exit_code();
   // The host has these lines before the kernel does what it is asked for.
-  for (unsigned long i = 0; has_trigger && i < options.times; ++i) {
-    std::printf("provoke: %s\n", options.trigger.c_str());
+  for (std::uint64_t i = 0; has_trigger && i < settings.times; ++i) {
+    std::printf("provoke: %s\n", settings.trigger.c_str());
     std::fflush(stdout);
     load.count_work(1);
-    const int error = write_once(kDirect, options.trigger);
+    const int error = write_once(kDirect, settings.trigger);
     if (error != 0) return load.fail_setup("the trigger was refused", error), load.exit_code();
   }
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(options.seconds);
-  if (!options.says.empty() && !kernel_log.wait_for(options.says, end)) {
-    load.fail(("the kernel did not say '" + options.says + "'").c_str(), 0);
+  const auto end = Load::Clock::now() + std::chrono::seconds(settings.seconds);
+  if (!settings.says.empty() && !kernel_log.wait_for(settings.says, end)) {
+    load.fail(("the kernel did not say '" + settings.says.front() + "'").c_str(), 0);
   }
   return load.exit_code();
 }
@@ -190,12 +162,25 @@ int run(const Options& options) {
 }  // namespace rig::guest
 
 int main(int argc, char** argv) {
-  const auto options = rig::guest::parse_options(argc, argv);
-  if (!options) {
-    std::fputs(
-        "usage: provoke [--seconds N] [--times N] [--set PATH=VALUE]... [--says TEXT] [TRIGGER]\n",
-        stderr);
-    return 2;
+  using rig::guest::Options;
+  rig::guest::Settings settings;
+  std::vector<std::string> before;
+  Options options("provoke");
+  options.number("--seconds", settings.seconds, 1, 86400);
+  options.number("--times", settings.times);
+  options.texts("--set", "PATH=VALUE", before);
+  options.texts("--says", "TEXT", settings.says);
+  options.argument("TRIGGER", settings.trigger);
+  if (!options.parse(argc, argv)) return Options::kUsage;
+  for (const std::string& each : before) {
+    const std::size_t equals = each.find('=');
+    if (equals == std::string::npos) {
+      return options.refuse("--set is PATH=VALUE, and not '" + each + "'");
+    }
+    settings.before.push_back({each.substr(0, equals), each.substr(equals + 1)});
   }
-  return rig::guest::run(*options);
+  if (settings.trigger.empty() && settings.says.empty()) {
+    return options.refuse("there is nothing to do: name a TRIGGER, or what the kernel --says");
+  }
+  return rig::guest::run(settings);
 }

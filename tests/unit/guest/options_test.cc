@@ -63,6 +63,17 @@ TEST_F(OptionsTest, UnknownAndUnfinishedOptionsAreRefused) {
   EXPECT_EQ(read({"--disk"}), "--disk wants a value");
 }
 
+TEST_F(OptionsTest, ArgumentIsOneWordWithoutADash) {
+  std::string trigger;
+  options_.argument("TRIGGER", trigger);
+  EXPECT_EQ(read({"--seconds", "1", "PANIC", "--disk-only"}), "");
+  EXPECT_EQ(trigger, "PANIC");
+  EXPECT_EQ(read({"BUG"}), "there is more than one TRIGGER");
+  EXPECT_EQ(read({"-x"}), "there is no option '-x'");
+  EXPECT_EQ(options_.usage(),
+            "load [--seconds N] [--disk PATH] [--validate CACHE]... [--disk-only] [TRIGGER]");
+}
+
 TEST_F(OptionsTest, UsageIsWrittenFromTheTable) {
   EXPECT_EQ(options_.usage(),
             "load [--seconds N] [--disk PATH] [--validate CACHE]... [--disk-only]");
