@@ -24,18 +24,19 @@ INSTANTIATE_TEST_SUITE_P(KernelSuites, OnArch, testing::Values("x86_64", "arm64"
                          [](const auto& test) { return test.param; });
 
 // One of each kind of report, and one that says why nothing happens. EXHAUST_STACK is not among
-// them: arm64's panic overflows its own stack then, and hangs.
+// them: arm64's panic overflows its own stack then, and hangs; nor are lockups, which another CPU
+// that waits for the one that hangs may report first.
 TEST_P(OnArch, LkdtmTriggersEndAsTheKernelsSourceSays) {
   Bench bench;
   const auto done = bench.crashrig({"run", "lkdtm", "--arch", GetParam(), "--variant",
                                     "PANIC,BUG,WARNING,EXCEPTION,CORRUPT_LIST_ADD,"
                                     "SLAB_FREE_DOUBLE,SLAB_FREE_CROSS,WRITE_RO,EXEC_NULL,"
-                                    "REFCOUNT_INC_ZERO,HUNG_TASK,SOFTLOCKUP,WRITE_OPD,UNSET_SMEP",
+                                    "REFCOUNT_INC_ZERO,HUNG_TASK,WRITE_OPD,UNSET_SMEP",
                                     "-j", "2", "--json"});
   EXPECT_EQ(done.exit_code, 0) << done.err;
   const auto document = done.json();
   const auto& cells = document.at("cells").as_array();
-  EXPECT_EQ(cells.size(), 14u);
+  EXPECT_EQ(cells.size(), 13u);
   for (const auto& cell : cells) {
     EXPECT_EQ(cell.at("verdict"), "pass")
         << text_of(cell.at("variant")) << boost::json::serialize(cell.at("attempts"));
