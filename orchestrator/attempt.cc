@@ -171,13 +171,9 @@ Status Run::boot() {
 
 // The drivers that the scenario and its disks ask for must be there; the others are told.
 Status Run::check_drivers(const vm::GuestInfo& guest) {
-  const auto plain = [](std::string name) {
-    std::replace(name.begin(), name.end(), '-', '_');
-    return name;
-  };
   for (const std::string& error : guest.module_errors) {
     for (const std::string& driver : payload_.drivers) {
-      if (plain(error).find(plain(driver)) != std::string::npos) {
+      if (with_underscores(error).find(with_underscores(driver)) != std::string::npos) {
         return fail(Blame::kRig, "the driver {} did not load: {}", driver, error);
       }
     }

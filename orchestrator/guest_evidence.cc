@@ -21,9 +21,7 @@ std::optional<std::uint32_t> parse_hex(std::string_view text) {
 std::string module_of(std::string_view line) {
   line = line.substr(0, line.find(':'));
   line.remove_prefix(line.rfind('/') + 1);  // npos + 1 is 0
-  std::string name(line.substr(0, line.find(".ko")));
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
+  return with_underscores(line.substr(0, line.find(".ko")));
 }
 
 }  // namespace

@@ -16,6 +16,9 @@ namespace rig {
 std::vector<std::string> split(std::string_view text, char separator);
 std::string_view trim(std::string_view text);
 
+// "snd-hda" as "snd_hda": a name that is the same with either.
+std::string with_underscores(std::string_view name);
+
 // "0x106", "262" (base from the prefix); nothing when there is a sign or anything is left over.
 std::optional<std::uint64_t> parse_u64(std::string_view text);
 

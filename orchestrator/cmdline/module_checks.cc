@@ -18,12 +18,6 @@ constexpr std::string_view kNotOfModules[] = {
     "kasan.stacktrace", "kasan.stack_ring_size",   "kasan.vmalloc",
 };
 
-std::string with_underscores(std::string_view name) {
-  std::string out(name);
-  std::replace(out.begin(), out.end(), '-', '_');
-  return out;
-}
-
 // The value that a module parameter without one has: a switch that is on.
 std::string_view value_of(const Parameter& parameter) {
   return parameter.value ? std::string_view(*parameter.value) : std::string_view("1");

@@ -68,16 +68,11 @@ Context open_context(const char* folder) {
   return context;
 }
 
-std::string underscores(std::string name) {
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
-}
-
 // "kernel/drivers/virtio/virtio_pci.ko.xz" -> "virtio_pci"; empty for other files.
 std::string module_name(const fs::path& path) {
   const std::string file = path.filename().string();
   const auto end = file.find(".ko");
-  return end == std::string::npos ? std::string() : underscores(file.substr(0, end));
+  return end == std::string::npos ? std::string() : with_underscores(file.substr(0, end));
 }
 
 class LoadOrder {
@@ -148,7 +143,7 @@ class LoadOrder {
         names.push_back(std::move(candidate));
       }
     }
-    const auto near = nearest(underscores(name), names);
+    const auto near = nearest(with_underscores(name), names);
     return fail(Blame::kInput, "the kernel {} has no module '{}'{}", folder_.filename().string(),
                 name, near ? fmt::format(", did you mean '{}'?", *near) : "");
   }

@@ -74,13 +74,10 @@ std::string near_in_tree(const fs::path& top, const fs::path& wanted) {
 bool is_built_in(const Kernel& kernel, const std::string& name) {
   const auto list = read_file(kernel.modules / "modules.builtin");
   if (!list) return false;
-  const auto plain = [](std::string text) {
-    std::replace(text.begin(), text.end(), '-', '_');
-    return text;
-  };
   const auto lines = split(*list, '\n');
   return std::any_of(lines.begin(), lines.end(), [&](const std::string& line) {
-    return plain(fs::path(std::string(trim(line))).stem().string()) == plain(name);
+    return with_underscores(fs::path(std::string(trim(line))).stem().string()) ==
+           with_underscores(name);
   });
 }
 

@@ -66,8 +66,7 @@ std::optional<std::string> module_name(const fs::path& file) {
       return std::nullopt;
     }
   }
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
+  return with_underscores(name);
 }
 
 bool is_there(const fs::path& path) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gmock/gmock.h>
 
+#include <ostream>
+
 #include "unit/cmdline/fake_evidence.h"
 
 namespace rig::cmdline {
@@ -14,6 +16,9 @@ struct SettingCase {
   const char* holds;
   const char* does_not;
 };
+void PrintTo(const SettingCase& each, std::ostream* out) {
+  *out << each.parameter;
+}
 
 class Setting : public testing::TestWithParam<SettingCase> {};
 
