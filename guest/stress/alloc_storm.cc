@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// alloc_storm [--seconds N] [--seed N] [--workers N]: keeps the kernel's allocator busy on all
-// CPUs, with objects of as many caches as can be had. Exit code: 0 all data was right, 1 it was
-// not, 2 usage.
+// alloc_storm [--seconds N | --work N] [--seed N] [--workers N]: keeps the kernel's allocator busy
+// on all CPUs, with objects of as many caches as can be had. Exit code: 0 all data was right, 1 it
+// was not, 2 usage.
 #include <chrono>
 #include <cinttypes>
 #include <csignal>
@@ -21,7 +21,7 @@ namespace rig::guest {
 namespace {
 
 struct Settings {
-  std::uint64_t seconds = 10;
+  Length length;
   std::uint64_t seed = 1;
   std::uint64_t workers = 6;
 };
@@ -35,13 +35,12 @@ int run(const Settings& settings, const char* program) {
     workers.emplace_back(load, program, "/tmp/storm-" + std::to_string(i),
                          settings.seed * kMostWorkers + i);
   }
+  load.begin(settings.length);
   std::vector<std::thread> threads;
   for (StormWorker& worker : workers) threads.emplace_back([&worker] { worker.run(); });
-  std::printf("alloc_storm: %" PRIu64 " s, seed %" PRIu64 "\n", settings.seconds, settings.seed);
+  std::printf("alloc_storm: %s, seed %" PRIu64 "\n", settings.length.text().c_str(), settings.seed);
   std::fflush(stdout);
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(settings.seconds);
-  load.wait_until(end);
-  load.stop();
+  load.wait();
   for (std::thread& thread : threads) thread.join();
   return load.exit_code();
 }
@@ -53,7 +52,7 @@ int main(int argc, char** argv) {
   if (argc == 2 && std::strcmp(argv[1], rig::guest::StormWorker::kChildArgument) == 0) return 0;
   rig::guest::Settings settings;
   rig::guest::Options options("alloc_storm");
-  options.number("--seconds", settings.seconds);
+  settings.length.declare(options);
   options.number("--seed", settings.seed);
   options.number("--workers", settings.workers, 1, rig::guest::kMostWorkers);
   if (!options.parse(argc, argv)) return rig::guest::Options::kUsage;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// connections [--seconds N] [--seed N] [--validate CACHE]...: TCP connections over the loopback
-// interface, a few at a time: opened, used for some messages, reset all together; then names for
-// local sockets, which the kernel keeps in kmalloc objects of the smallest sizes. --validate has
-// SLUB check a cache that is being debugged after each round, as slabinfo -v does. Exit code: 0 all
-// data was right, 1 it was not or a connection failed, 2 usage, 3 the load could not be set up.
+// connections [--seconds N | --work N] [--seed N] [--validate CACHE]...: TCP connections over the
+// loopback interface, a few at a time: opened, used for some messages, reset all together; then
+// names for local sockets, which the kernel keeps in kmalloc objects of the smallest sizes.
+// --validate has SLUB check a cache that is being debugged after each round, as slabinfo -v does.
+// Exit code: 0 all data was right, 1 it was not or a connection failed, 2 usage, 3 the load could
+// not be set up.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -37,7 +38,7 @@ constexpr std::uint64_t kMostMessages = 4;
 constexpr std::size_t kLocalName = 16;
 
 struct Settings {
-  std::uint64_t seconds = 10;
+  Length length;
   std::uint64_t seed = 1;
   std::vector<std::string> validate;
 };
@@ -172,11 +173,11 @@ bool Rounds::run_once() {
 int run(const Settings& settings) {
   Load load("connections");
   Rounds rounds(load, settings);
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(settings.seconds);
-  std::printf("connections: %" PRIu64 " s, seed %" PRIu64 "\n", settings.seconds, settings.seed);
+  load.begin(settings.length);
+  std::printf("connections: %s, seed %" PRIu64 "\n", settings.length.text().c_str(), settings.seed);
   std::fflush(stdout);
   if (rounds.listen()) {
-    while (std::chrono::steady_clock::now() < end && rounds.run_once()) {
+    while (!load.over() && rounds.run_once()) {
     }
   }
   std::printf("connections: %s: %" PRIu64 " connections\n",
@@ -191,7 +192,7 @@ int run(const Settings& settings) {
 int main(int argc, char** argv) {
   rig::guest::Settings settings;
   rig::guest::Options options("connections");
-  options.number("--seconds", settings.seconds);
+  settings.length.declare(options);
   options.number("--seed", settings.seed, 0);
   options.texts("--validate", "CACHE", settings.validate);
   return options.parse(argc, argv) ? rig::guest::run(settings) : rig::guest::Options::kUsage;

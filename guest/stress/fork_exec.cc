@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// fork_exec [--seconds N] [--seed N] [--workers N] [--rounds N]: processes made and ended, one
-// after another by each worker. Every child writes over a part of the memory that it shares with
-// its parent, by fork() alone or as a new program by exec, and sends back a number over all that it
-// wrote, which the parent knows; the parent's own memory must stay as it is. --rounds: children of
-// each worker, however long they take. Exit code: 0 all numbers were right, 1 one was not or a
-// child ended otherwise, 2 usage, 3 there was no memory or process to be had.
+// fork_exec [--seconds N | --work N] [--seed N] [--workers N] [--rounds N]: processes made and
+// ended, one after another by each worker. Every child writes over a part of the memory that it
+// shares with its parent, by fork() alone or as a new program by exec, and sends back a number over
+// all that it wrote, which the parent knows; the parent's own memory must stay as it is. --rounds:
+// children of each worker, however long they take. Exit code: 0 all numbers were right, 1 one was
+// not or a child ended otherwise, 2 usage, 3 there was no memory or process to be had.
 #include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -35,7 +35,7 @@ constexpr char kChild[] = "--child";  // SEED PAGES: this is the new program
 constexpr char kOwnProgram[] = "/proc/self/exe";
 
 struct Settings {
-  std::uint64_t seconds = 10;
+  Length length;
   std::uint64_t seed = 1;
   std::uint64_t workers = 2;
   std::uint64_t rounds = 0;  // 0: as many as there is time for
@@ -162,16 +162,14 @@ bool Worker::hear(int pipe, pid_t child, const Task& task) {
 
 int run(const Settings& settings) {
   Load load("fork_exec");
-  std::printf("fork_exec: %" PRIu64 " s, seed %" PRIu64 "\n", settings.seconds, settings.seed);
+  std::printf("fork_exec: %s, seed %" PRIu64 "\n", settings.length.text().c_str(), settings.seed);
   std::fflush(stdout);
+  if (settings.rounds == 0) load.begin(settings.length);
   std::vector<std::thread> threads;
   for (std::uint64_t i = 0; i < settings.workers; ++i) {
     threads.emplace_back([&load, &settings, i] { Worker(load, settings, i).work(); });
   }
-  if (settings.rounds == 0) {
-    load.wait_until(Load::Clock::now() + std::chrono::seconds(settings.seconds));
-    load.stop();
-  }
+  if (settings.rounds == 0) load.wait();
   for (std::thread& thread : threads) thread.join();
   std::printf("fork_exec: %s: %" PRIu64 " children\n", load.exit_code() == 0 ? "done" : "failed",
               Worker::children());
@@ -187,7 +185,7 @@ int main(int argc, char** argv) {
   if (argc == 4 && std::strcmp(argv[1], kChild) == 0) return run_child(argv[2], argv[3]);
   Settings settings;
   Options options("fork_exec");
-  options.number("--seconds", settings.seconds);
+  settings.length.declare(options);
   options.number("--seed", settings.seed, 0);
   options.number("--workers", settings.workers, 1, kMostWorkers);
   options.number("--rounds", settings.rounds);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// io_and_net [--seconds N] [--disk PATH | --vendor NAME] [--disk-only | --net-only]: direct I/O on
-// a disk and, beside it, packets whose heads come from the same 1024-byte kmalloc objects. Exit
-// code: 0 all data was right, 1 it was not or a disk that worked failed, 2 usage, 3 the load could
-// not be set up: no disk.
+// io_and_net [--seconds N | --work N] [--disk PATH | --vendor NAME] [--disk-only | --net-only]:
+// direct I/O on a disk and, beside it, packets whose heads come from the same 1024-byte kmalloc
+// objects. Exit code: 0 all data was right, 1 it was not or a disk that worked failed, 2 usage, 3
+// the load could not be set up: no disk.
 #include <chrono>
 #include <cinttypes>
 #include <cstdio>
@@ -27,7 +27,7 @@ constexpr unsigned kDiskWorkers = 8;
 constexpr std::chrono::seconds kDiskTimeout{15};
 
 struct Settings {
-  std::uint64_t seconds = 10;
+  Length length;
   std::string disk;                 // empty: the first of the vendor
   std::string vendor = "CRASHRIG";  // of guest/modules/late_completion's disk
   bool net_only = false;            // the packets alone, on any guest
@@ -42,10 +42,10 @@ void print_counters(const char* when, Counters& counters) {
   std::fflush(stdout);
 }
 
-// Until the time is over or something failed, with a line each second.
-void watch(Load& load, std::uint64_t seconds) {
+// Until the run is over or something failed, with a line each second.
+void watch(Load& load) {
   const auto start = Load::Clock::now();
-  for (std::uint64_t second = 1; second <= seconds; ++second) {
+  for (unsigned second = 1; !load.over(); ++second) {
     if (!load.wait_until(start + std::chrono::seconds(second))) break;
     print_counters((std::to_string(second) + " s").c_str(), load.counters());
   }
@@ -67,17 +67,18 @@ std::optional<std::string> choose_disk(const Settings& settings) {
 int run(const Settings& settings) {
   const auto disk = choose_disk(settings);
   if (!disk) return Load::kNotSetUp;
-  std::printf("io_and_net: %" PRIu64 " s on %s\n", settings.seconds,
+  std::printf("io_and_net: %s on %s\n", settings.length.text().c_str(),
               disk->empty() ? "the network alone" : disk->c_str());
   std::fflush(stdout);
 
   Load load("io_and_net");
+  load.begin(settings.length);
   std::vector<std::thread> threads;
   for (unsigned i = 0; i < kDiskWorkers && !disk->empty(); ++i) {
     threads.emplace_back([&load, &disk, i] { DiskWorker(load, *disk, i, kDiskWorkers).run(); });
   }
   if (!settings.disk_only) threads.emplace_back([&load] { NetWorker(load).run(); });
-  watch(load, settings.seconds);
+  watch(load);
   for (std::thread& thread : threads) thread.join();
   print_counters(load.exit_code() == 0 ? "done" : "failed", load.counters());
   return load.exit_code();
@@ -89,7 +90,7 @@ int run(const Settings& settings) {
 int main(int argc, char** argv) {
   rig::guest::Settings settings;
   rig::guest::Options options("io_and_net");
-  options.number("--seconds", settings.seconds);
+  settings.length.declare(options);
   options.text("--disk", "PATH", settings.disk);
   options.text("--vendor", "NAME", settings.vendor);
   options.flag("--disk-only", settings.disk_only);

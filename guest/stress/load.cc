@@ -3,6 +3,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -10,6 +11,15 @@
 #include "guest/protocol.h"
 
 namespace rig::guest {
+
+void Length::declare(Options& options) {
+  options.number("--seconds", seconds, 1, 86400);
+  options.number("--work", work);
+}
+
+std::string Length::text() const {
+  return work == 0 ? std::to_string(seconds) + " s" : std::to_string(work) + " units of work";
+}
 
 Load::Load(std::string program) : program_(std::move(program)) {
   const char* number = std::getenv(kWorkFdVariable);
@@ -28,8 +38,23 @@ void Load::stop() {
   stopped_.notify_all();
 }
 
+void Load::begin(const Length& length) {
+  if (length.work == 0) {
+    end_ = Clock::now() + std::chrono::seconds(length.seconds);
+  } else {
+    most_work_ = length.work;
+  }
+}
+
+void Load::wait() {
+  wait_until(end_);
+  stop();
+}
+
 bool Load::wait_until(Clock::time_point end) {
   std::unique_lock lock(stop_mutex_);
+  // A condition variable's deadline must not be beyond what its clock can be converted to.
+  end = std::min(end, Clock::now() + std::chrono::hours(24 * 365));
   return !stopped_.wait_until(lock, end, [this] { return stopping(); });
 }
 

@@ -7,9 +7,12 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <limits>
 #include <mutex>
 #include <string>
 #include <utility>
+
+#include "guest/stress/options.h"
 
 namespace rig::guest {
 
@@ -22,6 +25,16 @@ struct Counters {
   std::atomic<std::uint64_t> lost{0};
 };
 
+// How long a run lasts: so many seconds; or, unless it is 0, until so much work is done, however
+// long that takes.
+struct Length {
+  std::uint64_t seconds = 10;
+  std::uint64_t work = 0;
+
+  void declare(Options& options);  // --seconds N, --work N
+  std::string text() const;        // "10 s", "2400 units of work"
+};
+
 // The state of a run, shared by its threads.
 class Load {
  public:
@@ -30,9 +43,19 @@ class Load {
   explicit Load(std::string program);
 
   Counters& counters() { return counters_; }
-  void count_work(std::uint64_t amount) { work_->fetch_add(amount, std::memory_order_relaxed); }
+  // Stops the run when that was the last of its length.
+  void count_work(std::uint64_t amount) {
+    const auto before = work_->fetch_add(amount, std::memory_order_relaxed);
+    if (before + amount >= most_work_) stop();
+  }
 
   using Clock = std::chrono::steady_clock;
+
+  // The length counts from here. Before the run's threads are started.
+  void begin(const Length& length);
+  bool over() const { return stopping() || Clock::now() >= end_; }
+  // Until the run is over; then stops it.
+  void wait();
 
   bool stopping() const { return stop_.load(std::memory_order_relaxed); }
   void stop();
@@ -58,6 +81,8 @@ class Load {
   Counters counters_;
   std::atomic<std::uint64_t> private_work_{0};
   std::atomic<std::uint64_t>* work_ = &private_work_;
+  std::uint64_t most_work_ = std::numeric_limits<std::uint64_t>::max();
+  Clock::time_point end_ = Clock::time_point::max();
   std::atomic<bool> stop_{false};
   std::mutex stop_mutex_;
   std::condition_variable stopped_;

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// page_reads [--seconds N] [--seed N] [--workers N] [--past-reseed]: reads whole files out of the
-// page cache, one after another, and checks what it gets. The files lie in a ramfs of the program's
-// own: they are nowhere but in the page cache. Exit code: 0 all data was right, 1 it was not, 2
-// usage, 3 the load could not be set up: no ramfs, no memory.
+// page_reads [--seconds N | --work N] [--seed N] [--workers N] [--past-reseed]: reads whole files
+// out of the page cache, one after another, and checks what it gets. The files lie in a ramfs of
+// the program's own: they are nowhere but in the page cache. Exit code: 0 all data was right, 1 it
+// was not, 2 usage, 3 the load could not be set up: no ramfs, no memory.
 //
-// --past-reseed: longer, if need be, until the kernel's random number generator has been due for a
-// new key. In the first two minutes it is when half of the time since boot has passed since the
-// last one (crng_reseed_interval()), so that it takes the longer the slower the machine has booted.
+// --past-reseed: longer, if need be, than the seconds and the work (both), until the kernel's
+// random number generator has been due for a new key. In the first two minutes it is when half of
+// the time since boot has passed since the last one (crng_reseed_interval()), so that it takes the
+// longer the slower the machine has booted.
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -43,7 +44,7 @@ constexpr std::size_t kChunkPages = 16;  // of one read()
 using Chunk = std::array<std::uint64_t, kChunkPages * kPageSize / sizeof(std::uint64_t)>;
 
 struct Settings {
-  std::uint64_t seconds = 10;
+  Length length;
   std::uint64_t seed = 1;
   std::uint64_t workers = 2;
   bool past_reseed = false;
@@ -113,26 +114,28 @@ void work(Load& load, const Settings& settings, unsigned long worker) {
 
 // The key that was new a moment ago is due when the machine has been up for twice as long as now,
 // and the one second that the kernel's whole numbers may be off.
-std::chrono::steady_clock::duration length(const Settings& settings) {
-  const std::chrono::steady_clock::duration asked = std::chrono::seconds(settings.seconds);
-  if (!settings.past_reseed) return asked;
-  // Linux counts this clock from the boot.
-  const auto uptime = std::chrono::steady_clock::now().time_since_epoch();
-  return std::max(asked, uptime + std::chrono::seconds(2));
+void wait_past_reseed(Load& load, const Length& least) {
+  const auto now = Load::Clock::now();
+  const Load::Clock::duration uptime = now.time_since_epoch();  // Linux counts it from the boot
+  const Load::Clock::duration asked = std::chrono::seconds(least.seconds);
+  bool going_on = load.wait_until(now + std::max(asked, uptime + std::chrono::seconds(2)));
+  while (going_on && load.counters().reads < least.work) {
+    going_on = load.wait_until(Load::Clock::now() + std::chrono::milliseconds(5));
+  }
+  load.stop();
 }
 
 int run(const Settings& settings) {
   Load load("page_reads");
   if (!make_files(load, settings.seed)) return load.exit_code();
-  std::printf("page_reads: %" PRIu64 " s, seed %" PRIu64 "\n", settings.seconds, settings.seed);
+  if (!settings.past_reseed) load.begin(settings.length);
+  std::printf("page_reads: %s, seed %" PRIu64 "\n", settings.length.text().c_str(), settings.seed);
   std::fflush(stdout);
   std::vector<std::thread> threads;
   for (unsigned long i = 0; i < settings.workers; ++i) {
     threads.emplace_back([&load, &settings, i] { work(load, settings, i); });
   }
-  const auto end = std::chrono::steady_clock::now() + length(settings);
-  load.wait_until(end);
-  load.stop();
+  settings.past_reseed ? wait_past_reseed(load, settings.length) : load.wait();
   for (std::thread& thread : threads) thread.join();
   std::printf("page_reads: %s: %" PRIu64 " pages read\n", load.exit_code() == 0 ? "done" : "failed",
               load.counters().reads.load());
@@ -145,7 +148,7 @@ int run(const Settings& settings) {
 int main(int argc, char** argv) {
   rig::guest::Settings settings;
   rig::guest::Options options("page_reads");
-  options.number("--seconds", settings.seconds);
+  settings.length.declare(options);
   options.number("--seed", settings.seed);
   options.number("--workers", settings.workers, 1, rig::guest::kMostWorkers);
   options.flag("--past-reseed", settings.past_reseed);

@@ -2,6 +2,9 @@
 // The load runs on the host as in a guest: what its exit code blames.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <string_view>
+
 #include "base/process.h"
 
 namespace rig::guest {
@@ -45,6 +48,18 @@ TEST(IoAndNet, DiskAloneSendsNothing) {
   EXPECT_EQ(done.exit_code, 0) << done.err;
   EXPECT_NE(done.out.find(" 0 datagrams sent"), std::string::npos) << done.out;
   EXPECT_EQ(done.out.find("done: 0 reads"), std::string::npos) << done.out;
+}
+
+TEST(IoAndNet, EndsAfterSoMuchWork) {
+  const Completed done = io_and_net({"--net-only", "--seconds", "600", "--work", "1000"});
+  EXPECT_EQ(done.exit_code, 0) << done.err;
+  EXPECT_TRUE(done.out.starts_with("io_and_net: 1000 units of work on ")) << done.out;
+  constexpr std::string_view kSent = " datagrams sent, ";
+  const std::size_t end = done.out.rfind(kSent);
+  ASSERT_NE(end, std::string::npos) << done.out;
+  const int received = std::atoi(done.out.c_str() + end + kSent.size());
+  EXPECT_GE(received, 1000) << done.out;
+  EXPECT_LT(received, 2000) << done.out;
 }
 
 TEST(IoAndNet, NetworkAloneAndADiskContradict) {
