@@ -23,13 +23,9 @@ void append(std::vector<std::string>& words, const std::vector<std::string>& mor
 }
 
 // Module names are the same with '-' and '_'.
-void remove_driver(std::string name, std::vector<std::string>& drivers) {
-  const auto plain = [](std::string text) {
-    std::replace(text.begin(), text.end(), '-', '_');
-    return text;
-  };
-  std::erase_if(drivers, [&, wanted = plain(std::move(name))](const std::string& driver) {
-    return plain(driver) == wanted;
+void remove_driver(std::string_view name, std::vector<std::string>& drivers) {
+  std::erase_if(drivers, [&, wanted = with_underscores(name)](const std::string& driver) {
+    return with_underscores(driver) == wanted;
   });
 }
 
@@ -153,6 +149,7 @@ class Attempts {
       }
     }
     finished_.resize(todo_.size());
+    hopeless_.resize(cells.size());
   }
 
   Status run() {
@@ -184,6 +181,7 @@ class Attempts {
   }
 
   Status run_one(unsigned index);
+  Result<store::Attempt> try_until_judged(std::size_t cell_index, const AttemptOptions& first);
 
   // An exception in one thread must not take the other attempts with it.
   Status guarded_run_one(unsigned index) {
@@ -211,6 +209,7 @@ class Attempts {
   store::RunRecord& record_;
   std::vector<std::pair<std::size_t, unsigned>> todo_;
   std::vector<bool> finished_;
+  std::vector<bool> hopeless_;  // cells whose retries the rig failed, too
   unsigned next_ = 0;
   Status first_error_;
   std::once_flag machine_noted_;
@@ -237,26 +236,54 @@ Status Attempts::run_one(unsigned index) {
   };
   options.on_phase = [&](std::string_view phase) { view_.phase(id, count, cell.name(), phase); };
   options.on_detail = [&](std::string_view detail) { view_.detail(id, detail); };
-  auto attempt = run_attempt(cell, payloads_[cell_index], options);
-  if (!attempt) return tl::unexpected(attempt.error());
+  RIG_ASSIGN(store::Attempt attempt, try_until_judged(cell_index, options));
 
   // The core of what was expected is no news, and large.
-  if (attempt->outcome == verdict::Outcome::kExpectedCrash && !options_.keep_core) {
+  if (attempt.outcome == verdict::Outcome::kExpectedCrash && !options_.keep_core) {
     std::error_code ignored;
-    fs::remove(folder / attempt->core, ignored);
-    attempt->core.clear();
+    fs::remove(attempt.core, ignored);
+    attempt.core.clear();
   }
-  for (std::string* name_in_folder : {&attempt->core, &attempt->findings, &attempt->console}) {
-    if (!name_in_folder->empty()) *name_in_folder = store_.relative(folder / *name_in_folder);
+  for (std::string* file : {&attempt.core, &attempt.findings, &attempt.console}) {
+    if (!file->empty()) *file = store_.relative(*file);
   }
-  const bool good = attempt->outcome == wanted(cell);
-  const std::string& why = attempt->error.empty() ? attempt->reason : attempt->error;
-  view_.done(id, attempt->outcome, good, watch.seconds(), why);
-  RIG_TRY(store_.close_attempt(cell, record_.cells[cell_index], number + 1, *attempt));
+  const bool good = attempt.outcome == wanted(cell);
+  const std::string& why = attempt.error.empty() ? attempt.reason : attempt.error;
+  view_.done(id, attempt.outcome, good, watch.seconds(), why);
+  RIG_TRY(store_.close_attempt(cell, record_.cells[cell_index], number + 1, attempt));
   const std::scoped_lock lock(mutex_);
-  record_.cells[cell_index].attempts[number] = std::move(*attempt);
+  record_.cells[cell_index].attempts[number] = std::move(attempt);
   finished_[index] = true;
   return {};
+}
+
+// A fault of the rig costs an attempt another try, in a folder of its own, until the cell turns out
+// to be hopeless. Files in the result are whole paths.
+Result<store::Attempt> Attempts::try_until_judged(std::size_t cell_index,
+                                                  const AttemptOptions& first) {
+  const scenario::Cell& cell = cells_[cell_index];
+  AttemptOptions options = first;
+  std::vector<std::string> errors;
+  while (true) {
+    RIG_ASSIGN(store::Attempt attempt, run_attempt(cell, payloads_[cell_index], options));
+    for (std::string* file : {&attempt.core, &attempt.findings, &attempt.console}) {
+      if (!file->empty()) *file = options.folder / *file;
+    }
+    attempt.retried = errors;
+    if (attempt.outcome != verdict::Outcome::kRigError) return attempt;
+    {
+      const std::scoped_lock lock(mutex_);
+      if (errors.size() == options_.retries) hopeless_[cell_index] = true;
+      if (hopeless_[cell_index]) return attempt;
+    }
+    view_.note(fmt::format("{}: tried again, because the rig failed: {}", cell.name(),
+                           split(attempt.error, '\n').front()));
+    errors.push_back(attempt.error);
+    options.folder = first.folder / fmt::format("retry-{}", errors.size());
+    std::error_code error;
+    fs::create_directories(options.folder, error);
+    if (error) return attempt;
+  }
 }
 
 std::size_t Attempts::keep_finished() {

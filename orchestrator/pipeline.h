@@ -23,6 +23,7 @@ struct PipelineOptions {
   bool refresh = false;    // asks the archive anew for the newest kernel
   bool keep_core = false;  // else only the cores of surprises are kept
   unsigned jobs = 1;       // attempts at once
+  unsigned retries = 1;    // of an attempt that the rig itself failed
   std::stop_token stop = {};
 };
 

@@ -5,7 +5,7 @@
 #include "analyzer/analyzer.h"
 #include "analyzer/facts/memory_size.h"
 #include "analyzer/findings_parts.h"
-#include "analyzer/judgement/reporting_cpu.h"
+#include "analyzer/reporting_cpu.h"
 #include "analyzer/symbols/kernel.h"
 #include "base/text.h"
 

@@ -54,7 +54,8 @@ Result<int> run_demo(const ExecuteArguments& arguments, const Context& context) 
         "\nThe faulty driver brought the crash back, and its vmcore proves that it is that crash:\n"
         "0x106 lies 0x2c8 into a 1024-byte object, where the packet's frag_list is. The fixed\n"
         "driver ran the same load to its end. It took {}.\n\n"
-        "Next: ./rig run late-completion --repeat 5; docs/SCENARIOS.md to write your own\n",
+        "Next: ./rig run late-completion --detector none,slub --repeat 5; docs/SCENARIOS.md to "
+        "write your own\n",
         human_seconds(watch.seconds()))));
   }
   return exit;

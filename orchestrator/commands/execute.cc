@@ -81,6 +81,10 @@ fs::path as_seen_from_here(const fs::path& path) {
 void add_execute_options(CLI::App& app, ExecuteArguments& arguments) {
   app.add_option("--results", arguments.results, "folder that the run's record goes into");
   app.add_option("-j,--jobs", arguments.jobs, "attempts at once")->check(CLI::Range(1u, 256u));
+  app.add_option("--retries", arguments.retries,
+                 "how often an attempt that the rig itself failed (the guest did not come up, QEMU "
+                 "died) is made again; 1 unless told, and 0 for a cell whose retries fail, too")
+      ->check(CLI::Range(0u, 10u));
   app.add_option("--accel", arguments.accelerator,
                  "auto (KVM where it is proven to work, else TCG), kvm or tcg")
       ->check(CLI::IsMember({"auto", "kvm", "tcg"}));
@@ -132,6 +136,7 @@ Result<Executed> execute(const Layout& layout, const std::vector<scenario::Cell>
   options.refresh = arguments.refresh;
   options.keep_core = arguments.keep_core;
   options.jobs = arguments.jobs;
+  options.retries = arguments.retries;
   options.stop = context.stop;
   publish::LiveView view(std::cerr, {.terminal = draws(stderr), .colour = colours(stderr)});
   RIG_ASSIGN(store::RunRecord record, run_cells(cells, options, view));

@@ -18,6 +18,7 @@ struct ExecuteArguments {
   std::string accelerator = "auto";
   std::string format = "kdump-zlib";  // of cores
   unsigned jobs = 1;
+  unsigned retries = 1;  // of an attempt that the rig itself failed
   bool keep_core = false;
   bool refresh = false;  // of the archive's list of packages
   bool json = false;

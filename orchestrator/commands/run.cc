@@ -33,6 +33,7 @@ Status print_cells(const std::vector<scenario::Cell>& cells, bool json) {
                       {"detector", cell.detector.name},
                       {"variant", cell.variant.name},
                       {"repeat", cell.repeat},
+                      {"survive", cell.expectation().survive},
                       {"cmdline", fmt::format("{}", fmt::join(cell.cmdline(), " "))}});
     }
     return print_out(boost::json::serialize(boost::json::object{{"cells", list}}) + "\n");

@@ -5,12 +5,17 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <memory>
+#include <optional>
+#include <string>
+#include <utility>
 
 #include "analyzer/analyzer.h"
+#include "analyzer/reporting_cpu.h"
 #include "commands/core_source.h"
 #include "commands/output.h"
 #include "commands/verbs.h"
 #include "oops/report.h"
+#include "oops/reporting_functions.h"
 #include "scenario/signature_file.h"
 #include "verdict/signature.h"
 #include "verdict/verdict.h"
@@ -27,13 +32,36 @@ struct SignatureArguments {
   bool json = false;
 };
 
-verdict::Judgement hold_against(const scenario::Expectation& expectation,
+// The function at whose entry the core was taken for it begins to report (`stop_at`): what the
+// kernel went on to say is not in such a core.
+const oops::ReportingFunction* stopped_before_report(const analyzer::Findings& findings) {
+  if (oops::cause(findings.reports)) return nullptr;
+  const analyzer::CpuFacts* cpu = analyzer::reporting_cpu(findings);
+  return cpu == nullptr ? nullptr : analyzer::report_begun(*cpu);
+}
+
+verdict::Judgement hold_against(scenario::Expectation expectation,
                                 const analyzer::Findings& findings) {
   verdict::Observation seen;
   seen.report = oops::cause(findings.reports);
   seen.crashed = true;  // it is a core
   seen.findings = &findings;
-  return verdict::judge(expectation, seen);
+  const auto* stop = expectation.report ? stopped_before_report(findings) : nullptr;
+  if (stop == nullptr) return verdict::judge(expectation, seen);
+  const auto report = std::exchange(expectation.report, std::nullopt);
+  const bool says_more = !expectation.empty();
+  if (!says_more) expectation.report = report;
+  auto judgement = verdict::judge(expectation, seen);
+  if (says_more) {
+    judgement.checks.insert(
+        judgement.checks.begin(),
+        {.predicate = "report",
+         .expected =
+             fmt::format("left out: the core was taken at {}, before any report", stop->name),
+         .found = {},
+         .holds = true});
+  }
+  return judgement;
 }
 
 json::array checks_json(const std::vector<verdict::Check>& checks) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/statistics.h"
+#include "base/text.h"
 
 namespace rig::publish {
 
@@ -25,9 +26,7 @@ std::optional<double> median_of(const CellRecord& cell, Outcome outcome,
 
 // As the kernel calls the module of that file: "late_completion".
 std::string module_name(const CellRecord& cell) {
-  std::string name = cell.module_file.substr(0, cell.module_file.find('.'));
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
+  return with_underscores(cell.module_file.substr(0, cell.module_file.find('.')));
 }
 
 bool mentions(const analyzer::Finding& finding, const std::string& module) {

@@ -153,6 +153,7 @@ std::string attempt_text(const Group& group, const TextOptions& options) {
                                attempt.stopped->cpu, human_seconds(attempt.stopped->seconds)));
   }
   if (attempt.report) add("report", attempt.report->title);
+  for (const std::string& error : attempt.retried) add("retried", split(error, '\n').front());
   add("core", place(attempt.core));
   add("console", place(attempt.console));
   return out;
@@ -167,6 +168,23 @@ std::string details(const CellRecord& cell, const TextOptions& options) {
   for (const Group& group : group_alike(cell)) out += attempt_text(group, options);
   if (cell.attempts.empty()) out += "    no attempt was made\n";
   return out;
+}
+
+// Attempts that needed another try, of all cells: they count as what they ended in.
+std::string retries_text(const store::RunRecord& run) {
+  std::size_t count = 0;
+  std::string_view error;
+  for (const CellRecord& cell : run.cells) {
+    for (const Attempt& attempt : cell.attempts) {
+      if (attempt.retried.empty()) continue;
+      if (count++ == 0) error = attempt.retried.front();
+    }
+  }
+  if (count == 0) return {};
+  return fmt::format("The rig failed {} attempt{} at first and made {} again; {}: {}\n", count,
+                     count == 1 ? "" : "s", count == 1 ? "it" : "them",
+                     count == 1 ? "why" : "the first because",
+                     printable(error.substr(0, error.find('\n'))));
 }
 
 }  // namespace
@@ -185,6 +203,7 @@ std::string run_text(const store::RunRecord& run, const TextOptions& options) {
     out += "\n" + text;
   }
   if (const std::string line = cmdline_text(run); !line.empty()) out += "\n" + line;
+  if (const std::string line = retries_text(run); !line.empty()) out += "\n" + line;
   const std::string summary = fmt::format("{} of {} cell{} as expected", passed, run.cells.size(),
                                           run.cells.size() == 1 ? "" : "s");
   out += "\n" + paint(summary, run.ok ? Colour::kGreen : Colour::kRed, options.colour);

@@ -42,8 +42,10 @@ struct Attempt {
   std::optional<oops::Report> report;
   std::optional<analyzer::Finding> finding;  // the judgement's first, of the core
   std::vector<verdict::Check> checks;
-  std::string error;         // of the rig, with its hint; empty unless rig-error
-  std::string reason;        // how it ended: "guest panicked"
+  std::string error;   // of the rig, with its hint; empty unless rig-error
+  std::string reason;  // how it ended: "guest panicked"
+  // The errors of the tries before this one, which the rig itself failed; see --retries.
+  std::vector<std::string> retried;
   std::string core;          // path, relative to the run's folder; empty when not kept
   std::string core_format;   // as `crashrig run --format` calls it: "kdump-zlib"
   std::string findings;      // path of findings.json, relative; empty when there is none

@@ -88,6 +88,8 @@ json::value write(const Attempt& attempt) {
                       {"found", text(check.found)},
                       {"holds", check.holds}});
   }
+  json::array retried;
+  for (const std::string& error : attempt.retried) retried.push_back(text(error));
   return {{"outcome", text(verdict::to_string(attempt.outcome))},
           {"seconds",
            {{"boot", or_null(attempt.seconds.boot)},
@@ -102,6 +104,7 @@ json::value write(const Attempt& attempt) {
           {"checks", std::move(checks)},
           {"error", text_or_null(attempt.error)},
           {"reason", text_or_null(attempt.reason)},
+          {"retried", std::move(retried)},
           {"core", text_or_null(attempt.core)},
           {"core_format", text_or_null(attempt.core_format)},
           {"findings", text_or_null(attempt.findings)},
@@ -314,6 +317,7 @@ Attempt read_attempt(const Reader& from) {
   }
   attempt.error = from.at("error").text();
   attempt.reason = from.at("reason").text();
+  for (const Reader& error : from.at("retried").items()) attempt.retried.push_back(error.text());
   attempt.core = from.at("core").text();
   attempt.core_format = from.at("core_format").text();
   attempt.findings = from.at("findings").text();

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "analyzer/judgement/reporting_cpu.h"
+#include "analyzer/reporting_cpu.h"
 #include "base/text.h"
 #include "scenario/cache_name.h"
 #include "verdict/words.h"

@@ -16,8 +16,13 @@ using testing::IsEmpty;
 using testing::Not;
 
 const std::vector<std::string> kOneFaulty = {
-    "run",  "late-completion", "--arch", "x86_64",   "--detector",
-    "none", "--variant",       "faulty", "--repeat", "1"};
+    "run",       "late-completion", "--arch",   "x86_64", "--detector", "none",
+    "--variant", "faulty",          "--repeat", "1",      "--retries",  "0"};
+
+std::vector<std::string> one_fixed(const fs::path& scenario) {
+  return {"run",       scenario.string(), "--arch",   "x86_64", "--detector", "none",
+          "--variant", "fixed",           "--repeat", "1",      "--retries",  "0"};
+}
 
 void expect_rig_error(const Bench& bench, const Bench::Ended& ended, const std::string& says) {
   EXPECT_EQ(ended.exit_code, 3) << ended.out << ended.err;
@@ -52,14 +57,28 @@ TEST(RigFaults, MissingQemuNamesThePackage) {
   expect_rig_error(bench, bench.crashrig(kOneFaulty), "qemu-system-x86");
 }
 
-TEST(RigFaults, QemuKilledWhileTheLoadRunsIsARigError) {
-  Bench bench;
-  const auto kill_qemu = [&](int) {
+Bench::OnLine kill_qemu_when(const Bench& bench, std::string phase) {
+  return when(std::move(phase), [&bench](int) {
     const int qemu = bench.find_process("/usr/bin/qemu-system");
     ASSERT_NE(qemu, 0);
     ::kill(qemu, SIGKILL);
-  };
-  expect_rig_error(bench, bench.crashrig(kOneFaulty, when("wait", kill_qemu)), "rig-error");
+  });
+}
+
+TEST(RigFaults, QemuKilledWhileTheLoadRunsIsARigError) {
+  Bench bench;
+  expect_rig_error(bench, bench.crashrig(kOneFaulty, kill_qemu_when(bench, "wait")), "rig-error");
+}
+
+TEST(RigFaults, AnAttemptThatTheRigFailedIsMadeAgain) {
+  Bench bench;
+  auto arguments = kOneFaulty;
+  arguments.back() = "1";
+  const auto ended = bench.crashrig(arguments, kill_qemu_when(bench, "inject"));
+  EXPECT_EQ(ended.exit_code, 0) << ended.out << ended.err;
+  EXPECT_THAT(ended.err, HasSubstr("tried again, because the rig failed"));
+  EXPECT_THAT(ended.out, HasSubstr("The rig failed 1 attempt at first and made it again"));
+  EXPECT_THAT(bench.leftover_processes(), IsEmpty());
 }
 
 TEST(RigFaults, SilentAgentIsARigErrorWithinTheBootTimeout) {
@@ -67,8 +86,7 @@ TEST(RigFaults, SilentAgentIsARigErrorWithinTheBootTimeout) {
   const fs::path file =
       bench.scenario({{"{boot: 60s,", "{boot: 5s,"},
                       {"cmdline: [", "cmdline: [module_blacklist=virtio_console, "}});
-  const auto ended = bench.crashrig({"run", file.string(), "--arch", "x86_64", "--detector", "none",
-                                     "--variant", "fixed", "--repeat", "1"});
+  const auto ended = bench.crashrig(one_fixed(file));
   expect_rig_error(bench, ended, "agent");
 }
 
@@ -76,8 +94,7 @@ TEST(RigFaults, KernelThatDoesNotBootIsARigErrorThatQuotesIt) {
   Bench bench;
   const fs::path file =
       bench.scenario({{"cmdline: [", "cmdline: [rdinit=/absent, root=/dev/absent, "}});
-  const auto ended = bench.crashrig({"run", file.string(), "--arch", "x86_64", "--detector", "none",
-                                     "--variant", "fixed", "--repeat", "1"});
+  const auto ended = bench.crashrig(one_fixed(file));
   expect_rig_error(bench, ended, "did not boot");
 }
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <ostream>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -19,6 +20,9 @@ struct Case {
   std::string scenario;
   std::string faulty;  // the variant that is hardest to catch
 };
+void PrintTo(const Case& each, std::ostream* out) {
+  *out << each.scenario << " " << each.faulty;
+}
 
 const std::vector<Case>& cases() {
   static const std::vector<Case> all = {

@@ -13,10 +13,10 @@ constexpr const char* kDebug = "slub_debug=FZPU";
 }  // namespace
 
 INSTANTIATE_TEST_SUITE_P(Long, Clean,
-                         testing::Values(CleanSystem{Arch::kX86_64, "plain", "", 50, 20},
-                                         CleanSystem{Arch::kX86_64, "slub", kDebug, 50, 20},
-                                         CleanSystem{Arch::kArm64, "plain", "", 50, 20},
-                                         CleanSystem{Arch::kArm64, "slub", kDebug, 50, 20}),
+                         testing::Values(CleanSystem{Arch::kX86_64, "plain", "", 50, 10},
+                                         CleanSystem{Arch::kX86_64, "slub", kDebug, 50, 10},
+                                         CleanSystem{Arch::kArm64, "plain", "", 50, 10},
+                                         CleanSystem{Arch::kArm64, "slub", kDebug, 50, 10}),
                          clean_system_name);
 
 INSTANTIATE_TEST_SUITE_P(Kasan, Heap,

@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "analyzer/allocator_functions.h"
-#include "analyzer/judgement/reporting_cpu.h"
 #include "analyzer/judgement/rules.h"
+#include "analyzer/reporting_cpu.h"
 
 namespace rig::analyzer {
 namespace {

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <array>
 
-#include "analyzer/judgement/reporting_cpu.h"
 #include "analyzer/judgement/rules.h"
+#include "analyzer/reporting_cpu.h"
 
 namespace rig::analyzer {
 namespace {

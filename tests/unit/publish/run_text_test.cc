@@ -55,6 +55,18 @@ store::RunRecord run_of(std::vector<store::CellRecord> cells) {
   return run;
 }
 
+TEST(RunText, AttemptsThatTheRigFailedAtFirstAreTold) {
+  store::Attempt again = attempt(Outcome::kSurvived);
+  again.retried = {"the kernel 6.1 did not boot: it printed nothing at all\nread console.log"};
+  const auto one = run_of({cell("fixed", Verdict::kPass, {again, attempt(Outcome::kSurvived)})});
+  EXPECT_THAT(run_text(one, {}), HasSubstr("The rig failed 1 attempt at first and made it again; "
+                                           "why: the kernel 6.1 did not boot: it printed nothing "
+                                           "at all\n"));
+  again.retried.push_back("QEMU died");
+  const auto two = run_of({cell("fixed", Verdict::kPass, {again, again})});
+  EXPECT_THAT(run_text(two, {}), HasSubstr("The rig failed 2 attempts at first"));
+}
+
 TEST(RunText, PassedRunIsATableAndASummary) {
   const auto run =
       run_of({cell("faulty", Verdict::kPass,

@@ -56,6 +56,7 @@ Attempt sample_attempt() {
   attempt.report = sample_report();
   attempt.checks = {{"report.address", "0x106", "0x106", true}, {"object", "a", "b", false}};
   attempt.reason = "guest panicked";
+  attempt.retried = {"the kernel 6.1 did not boot\nread console.log", "QEMU died"};
   attempt.core = "c/attempt-1/core";
   attempt.core_format = "kdump-lzo";
   attempt.console = "c/attempt-1/console.log";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "analyzer/judgement/reporting_cpu.h"
+#include "analyzer/reporting_cpu.h"
 
 #include <algorithm>
 
