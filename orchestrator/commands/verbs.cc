@@ -17,6 +17,7 @@ constexpr Verb kVerbs[] = {
     {"inspect", "ask one vmcore questions: bt, ps, log, struct, rd ...", declare_inspect},
     {"signature", "the expect: block that a core satisfies, or a core held against one",
      declare_signature},
+    {"oops", "what the kernel said: crashes in any console log, dmesg or journal", declare_oops},
     {"format", "what a scenario can say: every key, its type, default and meaning", declare_format},
     {"kernels", "the kernels that guests boot: list, fetch, build, prune", declare_kernels},
 };

@@ -32,6 +32,7 @@ Action declare_format(CLI::App& app);
 Action declare_analyze(CLI::App& app);
 Action declare_inspect(CLI::App& app);
 Action declare_kernels(CLI::App& app);
+Action declare_oops(CLI::App& app);
 Action declare_signature(CLI::App& app);
 
 struct Verb {

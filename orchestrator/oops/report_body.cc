@@ -2,13 +2,17 @@
 #include "oops/report_body.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <utility>
+
+#include "oops/skip_lists.h"
 
 namespace rig::oops {
 namespace {
 
 constexpr std::size_t kMaxFrames = 256;
+constexpr std::size_t kMaxSteps = 2048;
 
 template <typename T>
 std::optional<T> number(std::string_view text, int base) {
@@ -58,9 +62,23 @@ const std::vector<const Detail*>& details() {
       {"at addr ",
        Pattern(
            R"((?P<access>Read|Write) at addr (?P<addr>[0-9a-f]+) by task (?P<comm>.+)/(?P<pid>\d+))")},
-      {" cache ", Pattern(R"(belongs to the cache (?P<cache>\S+) of size \d+)")},
-      {"in cache ", Pattern(R"(^Object at [0-9a-f]+, in cache (?P<cache>\S+))")},
-      {"cache=", Pattern(R"(kfence-#\d+: .*cache=(?P<cache>\S+))")},
+      {" cache ", Pattern(R"(belongs to the cache (?P<cache>\S+) of size (?P<object_size>\d+))")},
+      {" the object at ", Pattern(R"(belongs to the object at (?P<object>[0-9a-f]+))")},
+      {" bytes inside of", Pattern(R"(address is located (?P<offset>\d+) bytes inside of)")},
+      {" @offset=",
+       Pattern(
+           R"(0x[0-9a-f]+-0x[0-9a-f]+ @offset=(?P<slab_offset>\d+)\. First byte (?P<bytes>0x[0-9a-f]+ instead of 0x[0-9a-f]+))")},
+      {"First byte ",
+       Pattern(
+           R"(0x(?P<addr>[0-9a-f]+)-0x[0-9a-f]+\. First byte (?P<bytes>0x[0-9a-f]+ instead of 0x[0-9a-f]+))")},
+      {"Object 0x", Pattern(R"(Object 0x(?P<object>[0-9a-f]+) @offset=(?P<object_offset>\d+))")},
+      {"in cache ",
+       Pattern(
+           R"(^Object at (?P<object>[0-9a-f]+), in cache (?P<cache>\S+)(?: size: (?P<object_size>\d+))?)")},
+      {"cache=",
+       Pattern(
+           R"(kfence-#\d+: 0x(?P<object>[0-9a-f]+)-0x[0-9a-f]+, size=(?P<object_size>\d+), cache=(?P<cache>\S+))")},
+      {"cache=", Pattern(R"(kfence-#\d+ .*size=(?P<object_size>\d+), cache=(?P<cache>\S+))")},
       {" at 0x",
        Pattern(
            R"(^(?:Out-of-bounds|Use-after-free|Invalid|Corrupted memory|Invalid free of)(?: (?P<access>read|write))?(?: at)? 0x(?P<addr>[0-9a-f]+))")},
@@ -76,6 +94,35 @@ const std::vector<const Detail*>& details() {
     return made;
   }();
   return all;
+}
+
+// Most lines hold none: one scan tells.
+bool holds_a_detail(std::string_view text) {
+  static const Pattern kNeedles = [] {
+    std::string any;
+    for (const Detail* detail : details()) {
+      any += any.empty() ? "" : "|";
+      any += literal(detail->needle);
+    }
+    return Pattern(any);
+  }();
+  return kNeedles.matches(text);
+}
+
+// "name: 0123456789abcdef", the way in which registers are printed.
+bool holds_a_value(std::string_view text) {
+  constexpr std::size_t kDigits = 8;
+  for (std::size_t at = text.find(':'); at != std::string_view::npos; at = text.find(':', at + 1)) {
+    std::size_t from = text.find_first_not_of(" [<:", at);
+    if (from == std::string_view::npos) return false;
+    std::size_t digits = 0;
+    while (from < text.size() && std::isxdigit(static_cast<unsigned char>(text[from])) != 0) {
+      ++from;
+      ++digits;
+    }
+    if (digits >= kDigits || (digits == 4 && from < text.size() && text[from] == ':')) return true;
+  }
+  return false;
 }
 
 // x86's page fault error code: bit 1 a write, bit 4 an instruction fetch.
@@ -100,6 +147,10 @@ void fill_fields(const Captures& captures, Report& report) {
   fill_number(captures["addr"], 16, report.address);
   fill_number(captures["addr2"], 16, report.address);
   fill_number(captures["size"], 10, report.access_size);
+  fill_number(captures["object"], 16, report.object.address);
+  fill_number(captures["object_size"], 10, report.object.size);
+  fill_number(captures["offset"], 10, report.object.offset);
+  fill_text(captures["bytes"], report.object.bytes);
   fill_number(captures["pid"], 10, report.pid);
   fill_number(captures["pid2"], 10, report.pid);
   fill_number(captures["cpu"], 10, report.cpu);
@@ -118,58 +169,85 @@ void fill_fields(const Captures& captures, Report& report) {
 }
 
 bool BodyParser::feed(std::string_view text) {
+  ++line_;
   if (text.starts_with("---[ end ")) {
     ended_ = true;
+    if (has_stack_) trail_closed_ = true;
     return true;
   }
+  if (feed_stack(text)) return true;
   bool belongs = feed_program_counter(text);
-  belongs = belongs || feed_stack(text);
   belongs = feed_registers(text) || belongs;
   belongs = feed_details(text) || belongs;
+  belongs = feed_site(text) || belongs;
   return belongs || is_filler(text);
 }
 
-void BodyParser::begin_stack(StackKind kind, std::string_view text) {
+void BodyParser::add_step(Mark mark, Frame frame) {
+  if (trail_closed_ || trail_.size() >= kMaxSteps) return;
+  if (is_heading(mark)) under_heading_ = true;
+  trail_.push_back({mark, std::move(frame), line_});
+}
+
+void BodyParser::begin_stack(Mark mark, std::string_view text) {
   if (!main_.empty()) main_closed_ = true;
-  switch (kind) {
-    case StackKind::kMain:
-      current_ = main_closed_ || std::exchange(next_is_foreign_, false) ? &other_ : &main_;
-      break;
-    case StackKind::kForeign:
-      next_is_foreign_ = true;
-      current_ = &other_;
-      return;
-    case StackKind::kAllocated:
-      current_ = allocated_.empty() ? &allocated_ : &other_;
-      break;
-    case StackKind::kFreed:
-      current_ = freed_.empty() ? &freed_ : &other_;
-      break;
-    case StackKind::kOther:
-      current_ = &other_;
-      return;
+  if (mark == Mark::kTrace && next_is_foreign_) mark = Mark::kForeign;
+  next_is_foreign_ = mark == Mark::kForeign && !next_is_foreign_;
+  add_step(mark == Mark::kForeign ? Mark::kOther : mark);
+  if (mark == Mark::kTrace || mark == Mark::kBacktrace) {
+    current_ = main_closed_ ? &other_ : &main_;
+    return;
+  }
+  if (mark == Mark::kAllocated) {
+    current_ = allocated_.empty() ? &allocated_ : &other_;
+  } else if (mark == Mark::kFreed) {
+    current_ = freed_.empty() ? &freed_ : &other_;
+  } else {
+    current_ = &other_;
+    return;
   }
   // SLUB names the first frame of a track in its header: "Freed in f+0x1/0x2 age=3 cpu=0 pid=1".
   const std::size_t in = text.find(" in ");
-  if (in == std::string_view::npos || kind == StackKind::kMain) return;
-  if (auto frame = parse_frame(text.substr(in + 4))) current_->push_back(std::move(*frame));
+  if (in == std::string_view::npos) return;
+  if (auto frame = parse_frame(text.substr(in + 4))) add_frame(std::move(*frame));
+}
+
+void BodyParser::add_frame(Frame frame) {
+  if (fault_injection().contains(frame.function) && frame.reliable) {
+    add_step(Mark::kInjected);
+  } else {
+    if (under_heading_ && frame.reliable) has_stack_ = true;
+    // Other logs of the same bug have none.
+    if (!frame.inlined) add_step(Mark::kFrame, frame);
+  }
+  if (!frame.reliable) --line_;
+  if (!ended_ && current_->size() < kMaxFrames) current_->push_back(std::move(frame));
 }
 
 bool BodyParser::feed_stack(std::string_view text) {
-  if (const auto kind = parse_stack_header(text)) {
-    begin_stack(*kind, text);
+  if (const auto mark = parse_heading(text)) {
+    begin_stack(*mark, text);
+    return true;
+  }
+  if (text.find("(stack is not available)") != std::string_view::npos) {
+    add_step(Mark::kNoStack);
     return true;
   }
   auto frame = parse_frame(text);
   if (!frame) return false;
-  if (!ended_ && current_->size() < kMaxFrames) current_->push_back(std::move(*frame));
+  const bool repeated = !trail_.empty() && trail_.back().mark == Mark::kFrame &&
+                        trail_.back().frame.function == frame->function && frame->size == 0;
+  if (!repeated) add_frame(std::move(*frame));
+  if (auto caller = parse_caller(text)) add_frame(std::move(*caller));
   return true;
 }
 
 bool BodyParser::feed_program_counter(std::string_view text) {
   auto pc = parse_program_counter(text);
   if (!pc) return false;
+  if (pc->frame && pc->frame->inlined) return true;
   user_registers_ = pc->user;
+  add_step(Mark::kPc, pc->frame.value_or(Frame{}));
   if (pc->user || ended_) return true;
   if (!pc_ && main_.empty() && pc->frame) {
     pc_ = std::move(pc->frame);
@@ -185,10 +263,33 @@ bool BodyParser::feed_program_counter(std::string_view text) {
   return true;
 }
 
+// Lines about one function that belong to no stack.
+bool BodyParser::feed_site(std::string_view text) {
+  constexpr std::string_view kAt = ", at: ";
+  constexpr std::string_view kLast = "last function: ";
+  if (const std::size_t at = text.find(kAt); at != std::string_view::npos) {
+    auto site = parse_frame(text.substr(at + kAt.size()));
+    if (site) add_step(Mark::kLockSite, std::move(*site));
+    return site.has_value();
+  }
+  // Kernels before 4.14 put the place under the line with the lock: " at: [<...>] f+0x1/0x2".
+  if (const std::size_t at = text.find(" at: ["); at != std::string_view::npos) {
+    auto site = parse_frame(text.substr(at + 5));
+    if (site) add_step(Mark::kLockSite, std::move(*site));
+    return site.has_value();
+  }
+  const std::size_t last = text.find(kLast);
+  if (last == std::string_view::npos) return false;
+  Frame frame;
+  frame.function = plain_name(text.substr(last + kLast.size()));
+  add_step(Mark::kLastWorked, std::move(frame));
+  return true;
+}
+
 bool BodyParser::feed_registers(std::string_view text) {
   static const Pattern kRegister(
       R"((?:^|[ (])(?P<name>[A-Z][A-Z0-9]{1,7}|knlGS|x\d{1,2}|sp|lr|pc|pstate|r\d{1,2}|ip|fp)\s?: *(?:\[<)?(?:[0-9a-f]{4}:)?(?P<value>[0-9a-f]{8,16})\b)");
-  if (text.find(':') == std::string_view::npos) return false;
+  if (!holds_a_value(text)) return false;
   bool any = false;
   std::string_view rest = text;
   Captures captures;
@@ -206,12 +307,7 @@ bool BodyParser::feed_registers(std::string_view text) {
 }
 
 bool BodyParser::feed_details(std::string_view text) {
-  constexpr std::string_view kLockSite = ", at: ";
-  if (const std::size_t at = text.find(kLockSite); at != std::string_view::npos) {
-    const auto site = parse_frame(text.substr(at + kLockSite.size()));
-    if (site && current_ != &other_) fill_text(site->function, lock_site_);
-    return site.has_value();
-  }
+  if (!holds_a_detail(text)) return false;
   Captures captures;
   for (const Detail* detail : details()) {
     if (text.find(detail->needle) == std::string_view::npos) continue;
@@ -224,6 +320,12 @@ bool BodyParser::feed_details(std::string_view text) {
       }
     } else {
       fill_fields(captures, report_);
+      fill_number(captures["slab_offset"], 10, slab_offset_);
+      fill_number(captures["object_offset"], 10, object_offset_);
+      // SLUB counts both from the slab.
+      if (slab_offset_ && object_offset_ && *slab_offset_ >= *object_offset_) {
+        report_.object.offset = *slab_offset_ - *object_offset_;
+      }
     }
     return true;
   }

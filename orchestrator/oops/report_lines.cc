@@ -149,6 +149,26 @@ Line read_line(std::string_view raw) {
   return line;
 }
 
+std::vector<std::string_view> unpasted(std::string_view raw) {
+  constexpr std::size_t kEnough = 3;
+  std::vector<std::size_t> stamps;
+  // Shorter ones do not hold three lines, and most are.
+  if (raw.size() > 80) {
+    for (std::size_t at = raw.find('['); at != std::string_view::npos; at = raw.find('[', at + 1)) {
+      if (stamp_length(raw.substr(at)) != 0) stamps.push_back(at);
+    }
+  }
+  if (stamps.size() < kEnough) return {raw};
+  std::vector<std::string_view> lines;
+  std::size_t from = 0;
+  for (const std::size_t stamp : stamps) {
+    if (stamp > from) lines.push_back(raw.substr(from, stamp - from));
+    from = stamp;
+  }
+  lines.push_back(raw.substr(from));
+  return lines;
+}
+
 bool LineReader::next(std::string_view& line) {
   if (offset_ >= text_.size()) return false;
   const char* begin = text_.data() + offset_;

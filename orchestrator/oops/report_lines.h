@@ -18,6 +18,10 @@ struct Line {
 // syslog's and journald's "Mar  1 12:00:00 host kernel: ", and /dev/kmsg's "4,123,456789,-;".
 Line read_line(std::string_view raw);
 
+// Lines that were pasted without their ends, "[1.000001] a[1.000002] b[1.000003] c", one by one; a
+// line with fewer stamps as it is (two that were printed over each other cannot be told apart).
+std::vector<std::string_view> unpasted(std::string_view raw);
+
 // Gives the lines of a text one after another without copying; '\r' at an end is dropped.
 class LineReader {
  public:

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "oops/report_formats.h"
+#include "oops/report_log.h"
 
 namespace rig::oops {
 namespace {
@@ -28,40 +29,69 @@ const std::vector<CompiledFormat>& compiled_formats() {
   return all;
 }
 
+void add_literal(std::string& pattern, std::string_view text) {
+  pattern += pattern.empty() ? "" : "|";
+  pattern += literal(text);
+}
+
 // Every needle of the table in one pattern: most lines of a log cost no more than this scan.
 const Pattern& needles() {
   static const Pattern all = [] {
     std::string text;
     for (const Format& format : formats()) {
-      for (const std::string_view needle : format.needles) {
-        text += text.empty() ? "" : "|";
-        for (const char c : needle) {
-          if (!std::isalnum(static_cast<unsigned char>(c)) && c != ' ') text += '\\';
-          text += c;
-        }
-      }
+      for (const std::string_view needle : format.needles) add_literal(text, needle);
     }
     return Pattern(text);
   }();
   return all;
 }
 
-bool has_needle(const Format& format, std::string_view text) {
-  return std::any_of(format.needles.begin(), format.needles.end(), [&](std::string_view needle) {
-    return text.find(needle) != std::string_view::npos;
+// The same, and the literals of lines that concern the whole log.
+const Pattern& candidates() {
+  static const Pattern all = [] {
+    std::string text;
+    for (const Format& format : formats()) {
+      for (const std::string_view needle : format.needles) add_literal(text, needle);
+    }
+    for (const LogLine& line : log_lines()) add_literal(text, line.part);
+    return Pattern(text);
+  }();
+  return all;
+}
+
+bool holds_any(const std::vector<std::string_view>& literals, std::string_view text) {
+  return std::any_of(literals.begin(), literals.end(), [&](std::string_view literal) {
+    return text.find(literal) != std::string_view::npos;
+  });
+}
+
+// In any case of letters: a terminal may be set to print capitals only.
+bool is_excluded(const Format& format, std::string_view text) {
+  const auto same = [](char a, char b) {
+    return std::tolower(static_cast<unsigned char>(a)) ==
+           std::tolower(static_cast<unsigned char>(b));
+  };
+  return std::ranges::any_of(format.unless, [&](std::string_view literal) {
+    return std::search(text.begin(), text.end(), literal.begin(), literal.end(), same) !=
+           text.end();
   });
 }
 
 }  // namespace
 
-std::size_t next_candidate(std::string_view log, std::size_t from) {
-  return needles().find(log, from);
+std::size_t next_candidate(std::string_view text, std::size_t from) {
+  return candidates().find(text, from);
+}
+
+bool is_candidate(std::string_view text) {
+  return candidates().matches(text);
 }
 
 bool match_start(std::string_view text, Start& start) {
   if (!needles().matches(text)) return false;
   for (const CompiledFormat& compiled : compiled_formats()) {
-    if (!has_needle(*compiled.format, text)) continue;
+    if (!holds_any(compiled.format->needles, text)) continue;
+    if (!compiled.format->unless.empty() && is_excluded(*compiled.format, text)) continue;
     for (std::size_t i = 0; i < compiled.patterns.size(); ++i) {
       if (!compiled.patterns[i]->match(text, start.captures)) continue;
       start.format = compiled.format;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 
 namespace rig::oops {
 namespace {
@@ -16,6 +17,15 @@ re2::StringPiece piece(std::string_view text) {
 }
 
 }  // namespace
+
+std::string literal(std::string_view text) {
+  std::string pattern;
+  for (const char c : text) {
+    if (!std::isalnum(static_cast<unsigned char>(c)) && c != ' ' && c != '_') pattern += '\\';
+    pattern += c;
+  }
+  return pattern;
+}
 
 Pattern::Pattern(std::string_view text) : text_(text) {}
 Pattern::~Pattern() = default;
@@ -56,6 +66,11 @@ bool Pattern::match(std::string_view text, Captures& captures) const {
     }
   }
   return true;
+}
+
+bool Pattern::replace(std::string& text, std::string_view with) const {
+  const std::string before = text;
+  return re2::RE2::GlobalReplace(&text, compiled(), piece(with)) > 0 && text != before;
 }
 
 std::size_t Pattern::find(std::string_view text, std::size_t from) const {

@@ -34,6 +34,9 @@ class Captures {
   std::vector<std::pair<std::string_view, std::string_view>> groups_;
 };
 
+// The text as a pattern for itself.
+std::string literal(std::string_view text);
+
 // An unanchored pattern. May be shared by threads.
 class Pattern {
  public:
@@ -45,6 +48,8 @@ class Pattern {
   bool valid() const;  // the table's patterns are ours: a test asks this of each
   bool matches(std::string_view text) const;
   bool match(std::string_view text, Captures& captures) const;
+  // Replaces every match; "\\1" stands for a group. False when there was none, or nothing changed.
+  bool replace(std::string& text, std::string_view with) const;
   // Offset of the leftmost match at or after `from`, or npos.
   std::size_t find(std::string_view text, std::size_t from) const;
 

@@ -2,6 +2,7 @@
 #include "oops/report_stack.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 
 #include "oops/report_pattern.h"
@@ -35,6 +36,47 @@ std::string_view unindented(std::string_view text) {
   return at == std::string_view::npos ? std::string_view() : text.substr(at);
 }
 
+bool take_hex(std::string_view& text, std::string_view before, std::uint64_t& value) {
+  if (!text.starts_with(before)) return false;
+  const char* begin = text.data() + before.size();
+  const auto [end, error] = std::from_chars(begin, text.data() + text.size(), value, 16);
+  if (error != std::errc()) return false;
+  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  return true;
+}
+
+// The form that most lines of a log with reports have, without a pattern's cost: "f+0x5e/0x140",
+// "? f+0x5e/0x140", both with " [module]".
+std::optional<Frame> parse_plain_frame(std::string_view text) {
+  Frame frame;
+  if (text.starts_with("? ")) {
+    frame.reliable = false;
+    text.remove_prefix(2);
+  }
+  std::size_t length = 0;
+  while (length < text.size() && (std::isalnum(static_cast<unsigned char>(text[length])) != 0 ||
+                                  text[length] == '_' || text[length] == '.')) {
+    ++length;
+  }
+  if (length == 0 || std::isdigit(static_cast<unsigned char>(text.front())) != 0) {
+    return std::nullopt;
+  }
+  frame.function = plain_name(text.substr(0, length));
+  text.remove_prefix(length);
+  if (!take_hex(text, "+0x", frame.offset) || !take_hex(text, "/0x", frame.size)) {
+    return std::nullopt;
+  }
+  if (text.empty()) return frame;
+  if (!text.starts_with(" [") || text.back() != ']') return std::nullopt;
+  text = text.substr(2, text.size() - 3);
+  const bool plain = std::all_of(text.begin(), text.end(), [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '_' || c == '-';
+  });
+  if (!plain || text.empty()) return std::nullopt;
+  frame.module = text;
+  return frame;
+}
+
 // Kernels before 4.9 print "<IRQ>  [<...>] f" and "<EOI>  [<...>] f" on one line.
 std::string_view without_stack_mark(std::string_view text) {
   for (const std::string_view mark : {"<IRQ>", "<EOI>", "<NMI>", "<<EOE>>", "<#DF>", "<UNK>"}) {
@@ -51,34 +93,55 @@ std::string_view plain_name(std::string_view function) {
 
 std::optional<Frame> parse_frame(std::string_view text) {
   static const Pattern kWithOffset(
-      R"(^(?:\[<[0-9a-fx]+>\] )*(?:\[<[0-9a-fx]+>\])?(?P<unreliable>\? )?(?:\[<[0-9a-fx]+>\] )?\(?)" RIG_NAME
-          RIG_OFFSETS R"(\)?(?: \[(?P<module>[\w-]+)(?: [0-9a-f]+)?\])?(?: .*)?$)");
-  static const Pattern kInline("^" RIG_NAME R"( (?:[\w./-]+\.\w+:\d+ )?\[inline\]$)");
+      R"(^(?:\[<?(?:0x)?[0-9a-f]+>?\] ?){0,2}(?P<unreliable>\? )?(?:\[<[0-9a-fx]+>\] )?\(?)" RIG_NAME
+          RIG_OFFSETS
+      R"(\)?(?: \[(?P<module>[\w-]+)(?: [0-9a-f]+)?\])?(?P<powerpc> \(unreliable\))?(?: .*)?$)");
+  static const Pattern kInline(R"(^(?:\[[0-9a-f]+\] ){0,2})" RIG_NAME
+                               R"( (?:[\w./-]+\.\w+:\d+ )?\[inline\]$)");
   static const Pattern kArm(R"(^(?:\[<[0-9a-f]+>\] \()?)" RIG_NAME
                             R"(\)? from (?:\[<[0-9a-f]+>\] \()?[^\s+]+\+0x)");
   text = without_stack_mark(unindented(text));
   if (text.size() < 5) return std::nullopt;
+  if (auto frame = parse_plain_frame(text)) return frame;
   Captures captures;
   if (text.find("+0x") != std::string_view::npos) {
-    if (kArm.match(text, captures) || kWithOffset.match(text, captures))
+    if (text.find(" from ") != std::string_view::npos && kArm.match(text, captures)) {
       return make_frame(captures);
-    return std::nullopt;
+    }
+    if (!kWithOffset.match(text, captures)) return std::nullopt;
+    Frame frame = make_frame(captures);
+    if (!captures["powerpc"].empty()) frame.reliable = false;
+    return frame;
   }
-  if (text.ends_with("[inline]") && kInline.match(text, captures)) return make_frame(captures);
+  if (text.ends_with("[inline]") && kInline.match(text, captures)) {
+    Frame frame = make_frame(captures);
+    frame.inlined = true;
+    return frame;
+  }
   return std::nullopt;
+}
+
+std::optional<Frame> parse_caller(std::string_view text) {
+  constexpr std::string_view kFrom = " from ";
+  const std::size_t at = text.find(kFrom);
+  if (at == std::string_view::npos) return std::nullopt;
+  return parse_frame(text.substr(at + kFrom.size()));
 }
 
 std::optional<ProgramCounter> parse_program_counter(std::string_view text) {
   static const Pattern kKernel(
-      R"(^(?:RIP|EIP|IP|pc|PC|epc|NIP)(?: is at|\s?:)? *(?:00[16]0:)? *(?:\[<(?P<address>[0-9a-f]+)>\] *)*)" RIG_NAME
+      R"(^(?:RIP|EIP|IP|pc|PC|epc|NIP)(?: is at|\s?:)? *(?:00[16]0:)? *(?:\[<?(?P<address>[0-9a-f]+)>?\] *)*)" RIG_NAME
       "(?:" RIG_OFFSETS
       R"(|(?: [\w./-]+:\d+)? \[inline\])(?: \[(?P<module>[\w-]+)[^\]]*\])?(?P<again>.* RSP: | RSP <)?)");
   static const Pattern kUser(R"(^RIP: (?:0033|002b|0023):)");
-  static const Pattern kBare(R"(^RIP: 0010:(?:\[<)?(?:0x)?(?P<address>[0-9a-f]+))");
+  // A jump to where no code is. 32-bit ARM prints the bare address beside the named one.
+  static const Pattern kBare(
+      R"(^(?:RIP: 0010:(?:\[<)?(?:0x)?(?P<address>[0-9a-f]+)|(?:pc : |PC is at )0x(?P<arm>[0-9a-f]+)|(?:E?IP: |RIP: 0010:).*\(null\)))");
   text = unindented(text);
-  if (text.empty() || std::string_view("REIpPeN").find(text.front()) == std::string_view::npos) {
-    return std::nullopt;
-  }
+  constexpr std::string_view kNames[] = {"RIP", "EIP", "IP", "pc", "PC", "epc", "NIP"};
+  const bool named =
+      std::ranges::any_of(kNames, [&](std::string_view name) { return text.starts_with(name); });
+  if (!named) return std::nullopt;
   Captures captures;
   ProgramCounter pc;
   if (kUser.matches(text)) {
@@ -87,58 +150,65 @@ std::optional<ProgramCounter> parse_program_counter(std::string_view text) {
   }
   if (kKernel.match(text, captures)) {
     pc.frame = make_frame(captures);
+    pc.frame->inlined = text.ends_with("[inline]");
     pc.repeated = !captures["again"].empty();
   } else if (!kBare.match(text, captures)) {
     return std::nullopt;
   }
-  if (const auto address = captures["address"]; !address.empty()) pc.address = hex(address);
+  const auto address = captures["address"].empty() ? captures["arm"] : captures["address"];
+  if (!address.empty()) pc.address = hex(address);
   return pc;
 }
 
-std::optional<StackKind> parse_stack_header(std::string_view text) {
-  struct Header {
+std::optional<Mark> parse_heading(std::string_view text) {
+  struct Heading {
     std::string_view prefix;
-    StackKind kind;
+    Mark mark;
   };
-  static constexpr Header kHeaders[] = {
-      {"Call Trace:", StackKind::kMain},
-      {"Call trace:", StackKind::kMain},
-      {"Backtrace:", StackKind::kMain},
-      {"stack backtrace:", StackKind::kMain},
-      {"backtrace:", StackKind::kMain},
-      {"backtrace (crc ", StackKind::kMain},
-      {"Allocated by task", StackKind::kAllocated},
-      {"Allocated:", StackKind::kAllocated},
-      {"INFO: Allocated in ", StackKind::kAllocated},
-      {"Allocated in ", StackKind::kAllocated},
-      {"allocated by task", StackKind::kAllocated},
-      {"Freed by task", StackKind::kFreed},
-      {"Freed:", StackKind::kFreed},
-      {"INFO: Freed in ", StackKind::kFreed},
-      {"Freed in ", StackKind::kFreed},
-      {"freed by task", StackKind::kFreed},
-      {"Last potentially related", StackKind::kOther},
-      {"Second to last", StackKind::kOther},
-      {"Last call_rcu", StackKind::kOther},
-      {"Last creation", StackKind::kOther},
-      {"Uninit was ", StackKind::kOther},
-      {"Memory state around", StackKind::kOther},
-      {"The buggy address", StackKind::kOther},
-      {"page last ", StackKind::kOther},
-      {"page_owner ", StackKind::kOther},
-      {"-> #", StackKind::kOther},
-      {"other info that might help", StackKind::kOther},
-      {"rcu: RCU grace-period kthread stack dump", StackKind::kForeign},
-      {"RCU grace-period kthread stack dump", StackKind::kForeign},
-      {"FAULT_INJECTION: ", StackKind::kForeign},
-      {"Showing all locks", StackKind::kOther},
-      {"NMI backtrace for cpu", StackKind::kOther},
-      {"irq event stamp", StackKind::kOther},
-      {"{SOFTIRQ", StackKind::kOther},
-      {"{HARDIRQ", StackKind::kOther}};
+  static constexpr Heading kHeadings[] = {
+      {"Call Trace:", Mark::kTrace},
+      {"Call trace:", Mark::kTrace},
+      {"Backtrace:", Mark::kTrace},
+      {"status: ", Mark::kRegisters},
+      {"backtrace:", Mark::kBacktrace},
+      {"backtrace (crc ", Mark::kBacktrace},
+      {"Allocated by task", Mark::kAllocated},
+      {"Allocated:", Mark::kAllocated},
+      {"INFO: Allocated in ", Mark::kAllocated},
+      {"Allocated in ", Mark::kAllocated},
+      {"allocated by task", Mark::kAllocated},
+      {"Freed by task", Mark::kFreed},
+      {"Freed:", Mark::kFreed},
+      {"INFO: Freed in ", Mark::kFreed},
+      {"Freed in ", Mark::kFreed},
+      {"freed by task", Mark::kFreed},
+      {"Uninit was stored to memory at", Mark::kStored},
+      {"Uninit was created at", Mark::kOrigin},
+      {"Local variable ", Mark::kOrigin},
+      {"page last allocated", Mark::kPageOwner},
+      {"page last free", Mark::kOther},
+      {"page_owner ", Mark::kOther},
+      {"... which became ", Mark::kBecame},
+      {"... which", Mark::kOther},
+      {"Last potentially related", Mark::kOther},
+      {"Second to last", Mark::kOther},
+      {"Last call_rcu", Mark::kOther},
+      {"Last creation", Mark::kOther},
+      {"Memory state around", Mark::kOther},
+      {"The buggy address", Mark::kOther},
+      {"other info that might help", Mark::kOther},
+      {"rcu: RCU grace-period kthread stack dump", Mark::kForeign},
+      {"RCU grace-period kthread stack dump", Mark::kForeign},
+      {"FAULT_INJECTION: ", Mark::kForeign},
+      {"NMI backtrace for cpu", Mark::kOther}};
   text = unindented(text);
-  for (const Header& header : kHeaders) {
-    if (text.starts_with(header.prefix)) return header.kind;
+  if (text.size() < 6) return std::nullopt;
+  if (text.ends_with("Call Trace:")) return Mark::kTrace;  // behind what another CPU printed
+  for (const Heading& heading : kHeadings) {
+    if (!text.starts_with(heading.prefix)) continue;
+    const bool riscv = text.find(" badaddr: ") != std::string_view::npos;
+    if (heading.mark == Mark::kRegisters && !riscv) break;
+    return heading.mark;
   }
   return std::nullopt;
 }

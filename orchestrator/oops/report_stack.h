@@ -8,12 +8,16 @@
 #include <vector>
 
 #include "oops/report.h"
+#include "oops/report_trail.h"
 
 namespace rig::oops {
 
 // "ixgbe_poll+0x7d7/0x14a0 [ixgbe]", "? [<ffffffff8116616e>] f+0x5e/0x140", "f mm/slub.c:1
 // [inline]"
 std::optional<Frame> parse_frame(std::string_view text);
+
+// 32-bit ARM prints both ends of a call: "(callee) from [<...>] (caller+0x88/0x3a0)".
+std::optional<Frame> parse_caller(std::string_view text);
 
 struct ProgramCounter {
   std::optional<Frame> frame;            // nothing for a user address
@@ -25,10 +29,8 @@ struct ProgramCounter {
 // "RIP: 0010:f+0x1/0x2", "IP: [<...>] f+0x1/0x2", "pc : f+0x1/0x2", "PC is at f+0x1/0x2"
 std::optional<ProgramCounter> parse_program_counter(std::string_view text);
 
-// Which of a report's stacks begins with this line.
-// kForeign: the next stack is not of the code that the report is about.
-enum class StackKind { kMain, kAllocated, kFreed, kOther, kForeign };
-std::optional<StackKind> parse_stack_header(std::string_view text);
+// The heading that this line is, if it is one.
+std::optional<Mark> parse_heading(std::string_view text);
 
 // Without ".isra.0", ".constprop.0", ".part.3", ".cold" and the like.
 std::string_view plain_name(std::string_view function);

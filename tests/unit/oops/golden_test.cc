@@ -23,16 +23,30 @@ void add_number(std::string& out, std::string_view name, std::optional<std::uint
   if (value) out += fmt::format("{}: {}\n", name, *value);
 }
 
+void add_frames(std::string& out, std::string_view name, const std::vector<Frame>& frames) {
+  for (const Frame& frame : frames) {
+    out += fmt::format("{}: {}{}+{:#x}/{:#x}{}\n", name, frame.reliable ? "" : "? ", frame.function,
+                       frame.offset, frame.size,
+                       frame.module.empty() ? "" : " [" + frame.module + "]");
+  }
+}
+
 std::string render(const Report& report) {
   std::string out = "--- report\n";
   add(out, "kind", report.kind);
   add(out, "title", report.title);
+  for (const std::string& alt : report.alt) add(out, "alt", alt);
+  add(out, "type", report.type);
   add(out, "function", report.function);
   add(out, "module", report.module);
   add_hex(out, "address", report.address);
   add(out, "access", report.access);
   add_number(out, "access_size", report.access_size);
   add(out, "cache", report.cache);
+  add_hex(out, "object", report.object.address);
+  add_number(out, "object_size", report.object.size);
+  add_number(out, "object_offset", report.object.offset);
+  add(out, "bytes", report.object.bytes);
   add(out, "comm", report.comm);
   add_number(out, "pid", report.pid);
   add_number(out, "cpu", report.cpu);
@@ -40,12 +54,13 @@ std::string render(const Report& report) {
   out += fmt::format("lines: {}-{}\n", report.first_line, report.last_line);
   if (report.panicked) out += "panicked\n";
   if (report.corrupted) out += "corrupted\n";
+  if (report.suppressed) out += "suppressed\n";
+  add_number(out, "caused_by", report.caused_by);
+  add(out, "fingerprint", report.fingerprint);
   for (const auto& [name, value] : report.registers) add_hex(out, "register " + name, value);
-  for (const Frame& frame : report.frames) {
-    out += fmt::format("frame: {}{}+{:#x}/{:#x}{}\n", frame.reliable ? "" : "? ", frame.function,
-                       frame.offset, frame.size,
-                       frame.module.empty() ? "" : " [" + frame.module + "]");
-  }
+  add_frames(out, "frame", report.frames);
+  add_frames(out, "allocated", report.allocated);
+  add_frames(out, "freed", report.freed);
   return out;
 }
 

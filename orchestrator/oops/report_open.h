@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// A report whose lines are still coming.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "oops/report.h"
+#include "oops/report_body.h"
+#include "oops/report_formats.h"
+#include "oops/report_lines.h"
+
+namespace rig::oops {
+
+class OpenReport {
+ public:
+  // `line` begins it, as `start` says; it is line `number` of the log.
+  OpenReport(const Line& line, const Start& start, std::size_t number);
+  OpenReport(const OpenReport&) = delete;
+  OpenReport& operator=(const OpenReport&) = delete;
+
+  // Is the line of whoever prints this report, as far as one can tell?
+  bool may_own(const Line& line) const;
+  // Does the first line of a report belong to this one?
+  bool continues(const Start& next) const;
+
+  enum class Takes { kMore, kEnough };
+  Takes feed(const Line& line, std::size_t number);
+  // The same for the first line of a report that continues this one.
+  Takes feed_start(const Line& line, const Start& next, std::size_t number);
+  // Another report has begun; true when this one still waits for its stack, and can tell its lines.
+  bool waits() const { return !caller_.empty() && !body_.has_stack(); }
+
+  // Its end was seen.
+  bool ended() const { return body_.ended() && body_.has_stack(); }
+
+  Report finish();
+
+ private:
+  bool announces() const { return start_.format->role == Role::kMessage; }
+  bool take(const Line& line, std::size_t number);
+  void name_function(const Start& start);
+  void make_title(const Line& line);
+  Captures title_values() const;
+  std::string cut_title() const;
+  void find_alternatives(const Captures& values);
+
+  std::string first_text_;  // captures point into it
+  std::string caller_;      // whose lines it takes; empty: one cannot tell
+  Start start_;
+  std::string splat_text_;
+  std::optional<Start> splat_;  // names it instead of the message that announced it
+  Report report_;
+  BodyParser body_;
+  std::optional<Frame> named_;
+  std::string below_;              // the line below the first
+  bool needed_seen_ = false;       // Spelling::needs
+  std::size_t lines_ = 1;          // of its own, so far
+  std::size_t foreign_ = 0;        // in a row, between two that belong
+  bool traced_elsewhere_ = false;  // the others were asked for their stacks
+};
+
+}  // namespace rig::oops

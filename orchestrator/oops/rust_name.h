@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rust's symbols as they are written in Rust. Grammar: Rust RFC 2603 ("v0" mangling).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace rig::oops {
+
+// "_RNvNtCs1_4core3fmt5write" -> "core::fmt::write", without generic arguments' values. Nothing
+// when it is no such symbol.
+std::optional<std::string> rust_name(std::string_view symbol);
+
+}  // namespace rig::oops
