@@ -6,20 +6,26 @@
 #pragma once
 
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <boost/process/v2/error.hpp>
 #include <boost/process/v2/posix/default_launcher.hpp>
+#include <optional>
 #include <vector>
+
+#include "base/confinement.h"
 
 namespace rig {
 
 struct ChildGuard {
   std::vector<int> inherit = {};  // descriptors that stay open in the child, beside 0, 1 and 2
+  std::optional<Confinement> confinement = {};
   pid_t parent = ::getpid();
 
   template <typename Launcher, typename Path>
@@ -37,7 +43,8 @@ struct ChildGuard {
     // Boost closes only what is above the highest of `inherit`; the rest goes with the exec.
     ::syscall(SYS_close_range, 3u, ~0u, kCloseOnExec);
     for (const int fd : inherit) ::fcntl(fd, F_SETFD, 0);  // opened with O_CLOEXEC, as all of ours
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (confinement) confine(*confinement);
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);       // after confine(): another account would clear it
     if (::getppid() != parent) ::_exit(127);  // we died before the line above took effect
     return {};
   }
@@ -49,6 +56,23 @@ struct ChildGuard {
   }
 
  private:
+  static void limit(int resource, rlim_t value) {
+    const rlimit limits{.rlim_cur = value, .rlim_max = value};
+    ::setrlimit(resource, &limits);
+  }
+
+  static void confine(const Confinement& what) {
+    limit(RLIMIT_CORE, 0);
+    if (what.address_space != 0) limit(RLIMIT_AS, what.address_space);
+    if (what.file_size != 0) limit(RLIMIT_FSIZE, what.file_size);
+    ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (!what.account) return;
+    const gid_t groups[] = {what.device_group.value_or(what.account->group)};
+    // Groups first: only root may change them.
+    if (::setgroups(1, groups) != 0 || ::setgid(what.account->group) != 0) return;
+    [[maybe_unused]] const int refused = ::setuid(what.account->user);
+  }
+
   static constexpr unsigned kCloseOnExec = 1u << 2;  // CLOSE_RANGE_CLOEXEC, Linux 5.11
 
   static void reset_signals() {

@@ -45,7 +45,7 @@ error_code abandon(pid_t child, error_code thrown) {
 }  // namespace
 
 Result<process::process> launch(boost::asio::io_context& loop, const Command& command,
-                                ChildFiles files) {
+                                ChildFiles files, std::optional<Confinement> confinement) {
   // Boost 1.81 makes its error pipe with plain pipe(). Another thread's child that gets a copy
   // keeps it open, and then the launch that waits for its end never returns.
   static std::mutex one_at_a_time;
@@ -62,7 +62,8 @@ Result<process::process> launch(boost::asio::io_context& loop, const Command& co
         loop.get_executor(), error, boost::filesystem::path(program.string()), command.args,
         process::process_stdio{nothing.get(), files.out, files.err},
         process::process_start_dir(command.directory.empty() ? "." : command.directory.string()),
-        process::process_environment(environment), ChildGuard{std::move(files.inherit)});
+        process::process_environment(environment),
+        ChildGuard{.inherit = std::move(files.inherit), .confinement = confinement});
     if (!error) return process::process(std::move(child));
   } catch (const boost::system::system_error& thrown) {
     if (::getpid() != self) ::_exit(127);  // between fork and exec: never a second rig

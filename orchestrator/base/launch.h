@@ -5,8 +5,10 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/process/v2/process.hpp>
+#include <optional>
 #include <vector>
 
+#include "base/confinement.h"
 #include "base/process.h"
 
 namespace rig {
@@ -20,6 +22,7 @@ struct ChildFiles {
 // Starts `command` under a ChildGuard, seen to its exec. One launch at a time in this process: what
 // a launch opens must not slip into the child of another thread's. Errors are Blame::kRig.
 Result<boost::process::v2::process> launch(boost::asio::io_context& loop, const Command& command,
-                                           ChildFiles files);
+                                           ChildFiles files,
+                                           std::optional<Confinement> confinement = {});
 
 }  // namespace rig

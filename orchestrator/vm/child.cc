@@ -32,7 +32,8 @@ struct Child::State {
 };
 
 Result<std::unique_ptr<Child>> Child::start(Loop& loop, const Command& command,
-                                            std::vector<int> inherit) {
+                                            std::vector<int> inherit,
+                                            std::optional<Confinement> confinement) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "cannot create a pipe");
   UniqueFd reading(ends[0]);
@@ -40,7 +41,8 @@ Result<std::unique_ptr<Child>> Child::start(Loop& loop, const Command& command,
 
   RIG_ASSIGN(auto child,
              launch(loop.impl().context, command,
-                    {.out = writing.get(), .err = writing.get(), .inherit = std::move(inherit)}));
+                    {.out = writing.get(), .err = writing.get(), .inherit = std::move(inherit)},
+                    confinement));
   auto state = std::make_shared<State>(loop, std::move(child));
   State* raw = state.get();
   RIG_ASSIGN(state->stream,

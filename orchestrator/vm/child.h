@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/confinement.h"
 #include "base/process.h"
 #include "vm/loop.h"
 
@@ -20,7 +21,8 @@ class Child {
   // Its stdin is /dev/null; stdout and stderr are kept (the end of them). The thread that calls
   // this must live as long as the program.
   static Result<std::unique_ptr<Child>> start(Loop& loop, const Command& command,
-                                              std::vector<int> inherit);
+                                              std::vector<int> inherit,
+                                              std::optional<Confinement> confinement = {});
   ~Child();  // kills it if need be, and reaps it
 
   pid_t pid() const;

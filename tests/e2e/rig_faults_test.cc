@@ -6,6 +6,8 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include "base/confinement.h"
+#include "base/file.h"
 #include "e2e/rig_process.h"
 
 namespace rig::e2e {
@@ -109,6 +111,21 @@ TEST(RigFaults, FullDiskWhileDumpingSaysSoAndLeavesNoHalfCore) {
   }
   ::umount(bench.results().c_str());
   expect_rig_error(bench, ended, "No space left");
+}
+
+// A guest that breaks out of it finds an account that owns nothing.
+TEST(RigFaults, QemuOfRootRunsAsNobody) {
+  Bench bench;
+  std::string status;
+  const auto look = [&](int) {
+    const int qemu = bench.find_process("/usr/bin/qemu-system");
+    status = read_file(fmt::format("/proc/{}/status", qemu)).value_or("");
+  };
+  EXPECT_EQ(bench.crashrig(kOneFaulty, when("wait", look)).exit_code, 0);
+  const uid_t user = ::geteuid() == 0 ? unprivileged_account()->user : ::geteuid();
+  EXPECT_THAT(status, HasSubstr(fmt::format("\nUid:\t{0}\t{0}\t{0}\t{0}\n", user)));
+  EXPECT_THAT(status, HasSubstr("\nNoNewPrivs:\t1\n"));
+  EXPECT_THAT(status, HasSubstr("\nSeccomp:\t2\n"));
 }
 
 TEST(RigFaults, InterruptEndsEverythingInOrder) {

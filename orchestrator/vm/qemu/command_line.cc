@@ -48,7 +48,7 @@ constexpr BusDevices kBusDevices[] = {
 };
 
 void add_machine(Arguments& args, const Machine& machine, const VmConfig& config,
-                 std::string_view accelerator) {
+                 std::string_view accelerator, const Wiring& wiring) {
   args.add("-name", "guest=crashrig,debug-threads=on");
   args.add("-nodefaults");
   args.add("-no-user-config");
@@ -59,9 +59,9 @@ void add_machine(Arguments& args, const Machine& machine, const VmConfig& config
   args.add("-cpu", cpu_option(machine, config.hardware, accelerator));
   args.add("-smp", fmt::format("{}", config.cpus));
   args.add("-m", fmt::format("{}M", config.memory_bytes >> 20));
-  if (config.kernel.empty()) return;  // a trial, see hardware_check.h
-  args.add("-kernel", config.kernel.string());
-  if (!config.initramfs.empty()) args.add("-initrd", config.initramfs.string());
+  if (wiring.kernel.empty()) return;
+  args.add("-kernel", wiring.kernel);
+  if (!wiring.initramfs.empty()) args.add("-initrd", wiring.initramfs);
   args.add("-append", config.cmdline);
 }
 
@@ -133,7 +133,7 @@ std::string machine_option(const Machine& machine, const scenario::Hardware& har
 std::vector<std::string> command_line(const Machine& machine, const VmConfig& config,
                                       std::string_view accelerator, const Wiring& wiring) {
   Arguments args;
-  add_machine(args, machine, config, accelerator);
+  add_machine(args, machine, config, accelerator, wiring);
   // The scenario's own come first: an IOMMU must be there before what it translates for.
   for (const std::string& device : config.hardware.devices) args.add("-device", device);
   add_wires(args, wiring);
@@ -146,7 +146,9 @@ std::vector<std::string> command_line(const Machine& machine, const VmConfig& co
 
 std::string command_line_by_hand(const Machine& machine, const VmConfig& config,
                                  std::string_view accelerator) {
-  Wiring wiring{.monitor = "socket,id=monitor,path=qmp.sock,server=on,wait=off",
+  Wiring wiring{.kernel = config.kernel.string(),
+                .initramfs = config.initramfs.string(),
+                .monitor = "socket,id=monitor,path=qmp.sock,server=on,wait=off",
                 .console = "stdio,id=console,signal=on",
                 .agent = "socket,id=agent,path=agent.sock,server=on,wait=off",
                 .disks = {},

@@ -11,8 +11,11 @@
 
 namespace rig::vm::qemu {
 
-// Where the ends of the guest's wires are on the host: -chardev backends and disk images.
+// Where the ends of the guest's wires are on the host: -chardev backends, and files under the names
+// that QEMU opens.
 struct Wiring {
+  std::string kernel;  // empty: a trial, see hardware_check.h
+  std::string initramfs = {};
   std::string monitor;  // "socket,fd=5"
   std::string console;
   std::string agent;

@@ -2,6 +2,7 @@
 #include "vm/qemu/disk_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -48,6 +49,7 @@ Result<UniqueFd> create_file(std::uint64_t size) {
     fd.reset(::mkostemp(pattern.data(), O_CLOEXEC));
     if (fd) ::unlink(pattern.c_str());
   }
+  if (fd) ::fchmod(fd.get(), 0666);  // it has no name: who gets the descriptor may open it again
   if (!fd || ::ftruncate(fd.get(), static_cast<off_t>(size)) != 0) {
     return fail_errno(
         errno, fmt::format("cannot create a disk of {} in {}", human_bytes(size), folder.string()));

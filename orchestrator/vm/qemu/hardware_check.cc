@@ -235,17 +235,16 @@ Result<Texts> try_start(const VmConfig& config, const Machine& machine, const fs
                         std::string_view accelerator) {
   RIG_ASSIGN(Loop loop, Loop::create());
   RIG_ASSIGN(auto monitor, socket_pair());
-  Wiring wiring{.monitor = fmt::format("socket,id=monitor,fd={}", monitor.second.get()),
+  Wiring wiring{.kernel = {},
+                .monitor = fmt::format("socket,id=monitor,fd={}", monitor.second.get()),
                 .console = "null,id=console",
                 .agent = "null,id=agent",
                 .disks = {}};
   for (const scenario::Disk& disk : config.disks) {
     wiring.disks.push_back(disk.image.empty() ? "null-co://" : disk.image.string());
   }
-  VmConfig without_kernel = config;
-  without_kernel.kernel.clear();
   const Command command{.program = program.string(),
-                        .args = command_line(machine, without_kernel, accelerator, wiring),
+                        .args = command_line(machine, config, accelerator, wiring),
                         .directory = {},
                         .environment = {}};
   RIG_ASSIGN(const auto child, Child::start(loop, command, {monitor.second.get()}));

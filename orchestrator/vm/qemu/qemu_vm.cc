@@ -8,7 +8,7 @@
 #include <cstdlib>
 
 #include "base/text.h"
-#include "vm/qemu/disk_file.h"
+#include "vm/qemu/handed_files.h"
 
 namespace rig::vm::qemu {
 namespace {
@@ -29,7 +29,6 @@ std::string_view last_lines(std::string_view text) {
   return text.size() > kQuoted ? text.substr(text.size() - kQuoted) : text;
 }
 
-// An empty sparse file that has no name any more.
 Status check(const VmConfig& config) {
   constexpr std::uint64_t kMiB = 1 << 20;
   if (config.memory_bytes == 0 || config.memory_bytes % kMiB != 0) {
@@ -108,31 +107,22 @@ Status QemuVm::launch(const Machine& machine, const fs::path& program) {
   const auto wire = [](std::string_view id, const UniqueFd& fd) {
     return fmt::format("socket,id={},fd={}", id, fd.get());
   };
-  Wiring wiring{.monitor = wire("monitor", monitor.second),
+  Wiring wiring{.kernel = {},
+                .monitor = wire("monitor", monitor.second),
                 .console = wire("console", console.second),
                 .agent = wire("agent", agent.second),
                 .debugger = config_.breakpoints ? wire("debugger", debugger.second) : "",
                 .disks = {}};
+  RIG_ASSIGN(const std::vector<UniqueFd> files, hand_files(config_, wiring));
   std::vector<int> inherit{monitor.second.get(), console.second.get(), agent.second.get()};
   if (debugger.second) inherit.push_back(debugger.second.get());
-  std::vector<UniqueFd> disks;
-  for (const scenario::Disk& each : config_.disks) {
-    if (!each.image.empty()) {
-      wiring.disks.push_back(each.image.string());
-      continue;
-    }
-    RIG_ASSIGN(UniqueFd disk, create_disk(each, config_.stop));
-    inherit.push_back(disk.get());
-    // QEMU opens a disk read-only first and again to write, which an -add-fd set serves only with
-    // two descriptors.
-    wiring.disks.push_back(fmt::format("/proc/self/fd/{}", disk.get()));
-    disks.push_back(std::move(disk));
-  }
+  for (const UniqueFd& file : files) inherit.push_back(file.get());
   const Command command{.program = program.string(),
                         .args = command_line(machine, config_, description_.accelerator, wiring),
                         .directory = {},
                         .environment = {}};
-  RIG_ASSIGN(child_, Child::start(loop_, command, std::move(inherit)));
+  RIG_ASSIGN(child_, Child::start(loop_, command, std::move(inherit),
+                                  confinement_of(config_, description_.accelerator)));
   // Only QEMU holds the other ends now: its end closes them.
   monitor.second.reset();
   console.second.reset();

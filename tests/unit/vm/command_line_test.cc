@@ -29,7 +29,9 @@ const Machine& arm64() {
 }
 
 Wiring wiring() {
-  return {.monitor = "socket,id=monitor,fd=5",
+  return {.kernel = "/proc/self/fd/9",
+          .initramfs = "/proc/self/fd/10",
+          .monitor = "socket,id=monitor,fd=5",
           .console = "socket,id=console,fd=6",
           .agent = "socket,id=agent,fd=7",
           .disks = {"/proc/self/fd/8"}};

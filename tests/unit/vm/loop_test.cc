@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
+#include "base/confinement.h"
 #include "vm/child.h"
 
 namespace rig::vm {
@@ -58,6 +60,40 @@ TEST(Child, StartsOrSaysThatDescriptorsRanOut) {
   }
   EXPECT_TRUE(started);
   EXPECT_GT(failed, 2);
+}
+
+// What /proc/self/status and the limits of a program started so say.
+std::string told_by(const Confinement& confinement) {
+  Loop loop = Loop::create().value();
+  const Command command{
+      "sh",
+      {"-c",
+       "grep -E '^(Uid|Groups|NoNewPrivs)' /proc/self/status; ulimit -c; ulimit -f; ulimit -v"},
+      {},
+      {}};
+  const auto child = Child::start(loop, command, {}, confinement);
+  if (!child) return child.error().message();
+  loop.run_until([&] { return !(*child)->alive(); }, Deadline::after(std::chrono::seconds(20)));
+  return (*child)->output();
+}
+
+TEST(Child, GetsOnlyWhatItsConfinementLeaves) {
+  constexpr std::uint64_t kMemory = 1 << 30;
+  constexpr std::uint64_t kFile = 1 << 20;
+  const std::string told = told_by({.address_space = kMemory, .file_size = kFile});
+  EXPECT_THAT(told, testing::HasSubstr("NoNewPrivs:\t1\n"));
+  // Cores, and in their units files (512 bytes) and memory (1 KiB).
+  EXPECT_THAT(told, testing::EndsWith(fmt::format("\n0\n{}\n{}\n", kFile / 512, kMemory / 1024)));
+  EXPECT_THAT(told, testing::HasSubstr(fmt::format("Uid:\t{}\t", ::getuid())));
+}
+
+TEST(Child, OfRootBecomesNobodyWhereAsked) {
+  const auto account = unprivileged_account();
+  ASSERT_EQ(account.has_value(), ::geteuid() == 0);
+  const uid_t user = account ? account->user : ::getuid();
+  const std::string told = told_by({.account = account, .device_group = 4242});
+  EXPECT_THAT(told, testing::HasSubstr(fmt::format("Uid:\t{0}\t{0}\t{0}\t{0}\n", user)));
+  EXPECT_EQ(told.find("Groups:\t4242 \n") != std::string::npos, account.has_value()) << told;
 }
 
 }  // namespace
