@@ -146,12 +146,10 @@ OpenReport::Takes OpenReport::feed_start(const Line& line, const Start& next, st
 
 // From where the spelling says to the end of the line.
 std::string OpenReport::cut_title() const {
+  const auto cut = start_.captures["cut"];
+  const std::string_view from = cut.empty() ? start_.captures.whole() : cut;
   const std::string_view text = first_text_;
-  if (const auto cut = start_.captures["cut"]; !cut.empty()) {
-    return std::string(text.substr(static_cast<std::size_t>(cut.data() - text.data())));
-  }
-  const Pattern pattern(start_.spelling->pattern);
-  return std::string(text.substr(pattern.find(text, 0)));
+  return std::string(text.substr(static_cast<std::size_t>(from.data() - text.data())));
 }
 
 Captures OpenReport::title_values() const {

@@ -58,7 +58,7 @@ bool Pattern::match(std::string_view text, Captures& captures) const {
   if (!re.Match(piece(text), 0, text.size(), re2::RE2::UNANCHORED, groups.data(), count)) {
     return false;
   }
-  captures.clear();
+  captures = Captures({groups[0].data(), groups[0].size()});
   for (const auto& [index, name] : names_) {
     const auto& group = groups[static_cast<std::size_t>(index)];
     if (group.data() != nullptr && !group.empty()) {

@@ -18,8 +18,10 @@ namespace rig::oops {
 // The named groups that took part in a match, in the pattern's order. Views into the matched text.
 class Captures {
  public:
+  Captures() = default;
+  explicit Captures(std::string_view whole) : whole_(whole) {}
   void add(std::string_view name, std::string_view value) { groups_.emplace_back(name, value); }
-  void clear() { groups_.clear(); }
+  std::string_view whole() const { return whole_; }  // all that the pattern matched
   // Empty when there is no such group.
   std::string_view operator[](std::string_view name) const {
     for (const auto& [key, value] : groups_) {
@@ -31,6 +33,7 @@ class Captures {
   auto end() const { return groups_.end(); }
 
  private:
+  std::string_view whole_;
   std::vector<std::pair<std::string_view, std::string_view>> groups_;
 };
 
