@@ -69,7 +69,8 @@ class ReportStream {
   ReportStream();
   ~ReportStream();
   ReportStream(ReportStream&&) noexcept;
-  // Whole lines, each with its '\n'; the very last may lack it.
+  // Whole lines, each with its '\n'; the very last may lack it. A line that comes in pieces is
+  // taken for several, all with one number.
   void feed(std::string_view lines);
   // What was found; nothing may be fed after it.
   std::vector<Report> finish();

@@ -21,7 +21,8 @@ constexpr std::size_t kTrapWithin = 4;         // lines from a BUG to the name o
 // that follows. KMSAN's are the shortest.
 constexpr std::size_t kWholeReport = 22;
 constexpr std::size_t kWholeKmsanReport = 16;
-constexpr std::size_t kMaxFirstLine = 4096;
+// Kept of a line, from its match on. What the kernel prints at once is shorter.
+constexpr std::size_t kMaxKept = 16 << 10;
 
 bool holds_one_of(std::string_view text, std::string_view words) {
   while (!words.empty()) {
@@ -58,19 +59,29 @@ bool is_mixed(std::string_view title) {
   return kStamp.matches(title);
 }
 
+// The part of a line to keep: all of it where it is of a sane length.
+std::string_view kept(std::string_view text, std::string_view match) {
+  if (text.size() <= kMaxKept) return text;
+  const auto begin = static_cast<std::size_t>(match.data() - text.data());
+  return text.substr(std::min(begin, text.size() - kMaxKept), kMaxKept);
+}
+
 }  // namespace
 
+FirstLine::FirstLine(std::string_view text, const Start& start)
+    : text_(kept(text, start.captures.whole())), start_(start) {
+  start_.captures = start.captures.moved_to(text_, kept(text, start.captures.whole()).data());
+}
+
 OpenReport::OpenReport(const Line& line, const Start& start, std::size_t number)
-    : first_text_(line.text.substr(0, kMaxFirstLine)), caller_(line.caller), body_(report_) {
-  start_ = start;
-  match_start(first_text_, start_);  // again, for captures that last
-  report_.kind = make_kind(start_);
+    : first_(line.text, start), caller_(line.caller), body_(report_) {
+  report_.kind = make_kind(start);
   report_.first_line = report_.last_line = number;
-  fill_fields(start_.captures, report_);
-  report_.panicked = start_.is_panic();
-  name_function(start_);
-  needed_seen_ = holds_one_of(first_text_, start_.spelling->needs);
-  if (!announces()) body_.feed(first_text_);
+  fill_fields(start.captures, report_);
+  report_.panicked = start.is_panic();
+  name_function(start);
+  needed_seen_ = holds_one_of(first_.text(), start.spelling->needs);
+  if (!announces()) body_.feed(first_.text());
 }
 
 void OpenReport::name_function(const Start& start) {
@@ -87,7 +98,7 @@ bool OpenReport::may_own(const Line& line) const {
 }
 
 bool OpenReport::continues(const Start& next) const {
-  const Format& open = *start_.format;
+  const Format& open = *start().format;
   if (next.format->role == Role::kFollowUp) {
     return !next.is_panic() || !body_.ended() || panic_follows_report(next.captures["what"]) ||
            next.spelling->title.find("init!") != std::string_view::npos;
@@ -105,9 +116,9 @@ bool OpenReport::continues(const Start& next) const {
 }
 
 bool OpenReport::take(const Line& line, std::size_t number) {
-  if (lines_ == 1) below_ = line.text.substr(0, kMaxFirstLine);
+  if (lines_ == 1) below_ = line.text.substr(0, kMaxKept);
   ++lines_;
-  if (!needed_seen_) needed_seen_ = holds_one_of(line.text, start_.spelling->needs);
+  if (!needed_seen_) needed_seen_ = holds_one_of(line.text, start().spelling->needs);
   if (line.text.find("Sending NMI from CPU") != std::string_view::npos) traced_elsewhere_ = true;
   // Without caller ids, what follows cannot be told from the stack that comes with these.
   if (caller_.empty() && prints_a_stack(line.text)) body_.close_trail();
@@ -127,16 +138,14 @@ OpenReport::Takes OpenReport::feed(const Line& line, std::size_t number) {
 OpenReport::Takes OpenReport::feed_start(const Line& line, const Start& next, std::size_t number) {
   if (next.is_panic()) {
     report_.panicked = true;
-    const bool kmsan = start_.format->family == "kmsan";
+    const bool kmsan = start().format->family == "kmsan";
     if (lines_ + 1 > (kmsan ? kWholeKmsanReport : kWholeReport)) body_.close_trail();
   }
   fill_fields(next.captures, report_);
   if (!next.is_panic()) name_function(next);
-  if (announces() && start_.format->titled_by_splat && !splat_ &&
+  if (announces() && start().format->titled_by_splat && !splat_ &&
       next.format->role == Role::kSplat && next.format->family != "trap") {
-    splat_text_ = line.text.substr(0, kMaxFirstLine);
-    splat_.emplace();
-    if (!match_start(splat_text_, *splat_)) splat_.reset();
+    splat_.emplace(line.text, next);
   }
   take(line, number);
   foreign_ = 0;
@@ -146,9 +155,9 @@ OpenReport::Takes OpenReport::feed_start(const Line& line, const Start& next, st
 
 // From where the spelling says to the end of the line.
 std::string OpenReport::cut_title() const {
-  const auto cut = start_.captures["cut"];
-  const std::string_view from = cut.empty() ? start_.captures.whole() : cut;
-  const std::string_view text = first_text_;
+  const auto cut = start().captures["cut"];
+  const std::string_view from = cut.empty() ? start().captures.whole() : cut;
+  const std::string_view text = first_.text();
   return std::string(text.substr(static_cast<std::size_t>(from.data() - text.data())));
 }
 
@@ -171,10 +180,9 @@ void OpenReport::find_alternatives(const Captures& values) {
       return;
     report_.alt.push_back(std::move(title));
   };
-  const Start& naming = splat_ ? *splat_ : start_;
-  const std::string_view title = naming.spelling->title;
+  const std::string_view title = naming().spelling->title;
   const bool wants_function = title.find("{function}") != std::string_view::npos;
-  for (const std::string_view form : naming.alt()) {
+  for (const std::string_view form : naming().alt()) {
     if (wants_function || form.find("{function}") == std::string_view::npos) {
       add(form, values["name"]);
     }
@@ -184,12 +192,11 @@ void OpenReport::find_alternatives(const Captures& values) {
   for (const std::string& name : possible_names(report_.function)) {
     if (name == values["name"] || report_.function.empty()) continue;
     add(title, name);
-    for (const std::string_view form : naming.alt()) add(form, name);
+    for (const std::string_view form : naming().alt()) add(form, name);
   }
 }
 
 Report OpenReport::finish() {
-  const Start& naming = splat_ ? *splat_ : start_;
   const Trail& trail = body_.trail();
   report_.frames = innermost_first(body_.program_counter(), body_.stack());
   report_.allocated = innermost_first(std::nullopt, body_.allocated());
@@ -198,11 +205,12 @@ Report OpenReport::finish() {
     const auto cr2 = report_.registers.find("CR2");
     if (cr2 != report_.registers.end()) report_.address = cr2->second;
   }
-  auto guilty = naming.look() == Look::kNowhere ? std::nullopt : find_guilty(naming, trail, named_);
+  auto guilty =
+      naming().look() == Look::kNowhere ? std::nullopt : find_guilty(naming(), trail, named_);
   const bool certain = guilty && guilty->intact;
   std::string name = guilty ? guilty->title : "corrupted";
-  if (!guilty) guilty = best_guess(naming, trail, named_);
-  if (guilty && naming.look() != Look::kNowhere) {
+  if (!guilty) guilty = best_guess(naming(), trail, named_);
+  if (guilty && naming().look() != Look::kNowhere) {
     report_.function = guilty->frame.function;
     report_.module = guilty->frame.module;
     if (report_.module.empty()) {
@@ -214,21 +222,21 @@ Report OpenReport::finish() {
     report_.function = readable_name(report_.function);
   }
 
-  const std::string_view form = naming.spelling->title;
+  const std::string_view form = naming().spelling->title;
   const bool wants_function = form.find("{function}") != std::string_view::npos;
-  const bool tracked = naming.look() == Look::kFreeTrack || naming.look() == Look::kAllocTrack;
+  const bool tracked = naming().look() == Look::kFreeTrack || naming().look() == Look::kAllocTrack;
   // Without the tracks of slub_debug=U nobody can be named; the cache can.
   if (tracked && name == "corrupted" && !report_.cache.empty()) name = report_.cache;
-  const bool complete = naming.spelling->needs.empty() || needed_seen_;
+  const bool complete = naming().spelling->needs.empty() || needed_seen_;
   const std::string access = capitalised_access(report_.access);
   Captures values = title_values();
   values.add("name", name);
   values.add("function", name);
   values.add("access", access);
-  const auto origin = find_origin(naming, trail);
+  const auto origin = find_origin(naming(), trail);
   const std::string origin_name = origin ? origin->title : "corrupted";
   values.add("origin", origin_name);
-  for (const auto& [key, value] : naming.captures) values.add(key, value);
+  for (const auto& [key, value] : naming().captures) values.add(key, value);
   if (form.empty() || !complete) {
     report_.title = normalised(cut_title());
     report_.corrupted = !complete;
@@ -237,11 +245,11 @@ Report OpenReport::finish() {
     report_.title = normalised(expand(form, values));
     find_alternatives(values);
     const bool lost = wants_function && !tracked && (!certain || name == "corrupted");
-    report_.corrupted = lost || (naming.format->names_origin && !origin) ||
-                        lacks_stack(naming, trail, body_.lines());
+    report_.corrupted = lost || (naming().format->names_origin && !origin) ||
+                        lacks_stack(naming(), trail, body_.lines());
   }
-  report_.corrupted = report_.corrupted || naming.spelling->hopeless || is_mixed(report_.title);
-  report_.type = class_of(naming.type(), report_);
+  report_.corrupted = report_.corrupted || naming().spelling->hopeless || is_mixed(report_.title);
+  report_.type = class_of(naming().type(), report_);
   report_.fingerprint = fingerprint(report_);
   return std::move(report_);
 }

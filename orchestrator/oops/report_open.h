@@ -14,6 +14,21 @@
 
 namespace rig::oops {
 
+// The line that begins a report, kept for as long as the report is open.
+class FirstLine {
+ public:
+  FirstLine(std::string_view text, const Start& start);
+  FirstLine(const FirstLine&) = delete;  // the captures are views into the text
+  FirstLine& operator=(const FirstLine&) = delete;
+
+  std::string_view text() const { return text_; }
+  const Start& start() const { return start_; }
+
+ private:
+  std::string text_;
+  Start start_;
+};
+
 class OpenReport {
  public:
   // `line` begins it, as `start` says; it is line `number` of the log.
@@ -39,19 +54,18 @@ class OpenReport {
   Report finish();
 
  private:
-  bool announces() const { return start_.format->role == Role::kMessage; }
+  const Start& start() const { return first_.start(); }
+  const Start& naming() const { return splat_ ? splat_->start() : first_.start(); }
+  bool announces() const { return start().format->role == Role::kMessage; }
   bool take(const Line& line, std::size_t number);
   void name_function(const Start& start);
-  void make_title(const Line& line);
   Captures title_values() const;
   std::string cut_title() const;
   void find_alternatives(const Captures& values);
 
-  std::string first_text_;  // captures point into it
-  std::string caller_;      // whose lines it takes; empty: one cannot tell
-  Start start_;
-  std::string splat_text_;
-  std::optional<Start> splat_;  // names it instead of the message that announced it
+  FirstLine first_;
+  std::optional<FirstLine> splat_;  // names it instead of the message that announced it
+  std::string caller_;              // whose lines it takes; empty: one cannot tell
   Report report_;
   BodyParser body_;
   std::optional<Frame> named_;

@@ -51,7 +51,7 @@ class ReportStream::Impl {
       reader.next(raw);
       for (const std::string_view line : unpasted(raw)) feed_line(line);
       at = reader.offset();
-      ++number_;
+      if (text[at - 1] == '\n') ++number_;
     }
   }
 
@@ -79,7 +79,6 @@ class ReportStream::Impl {
 
   void skip(std::string_view lines) {
     number_ += count_lines(lines);
-    if (!lines.empty() && lines.back() != '\n') ++number_;
     if (!running_) running_ = lines.find_first_not_of(" \t\r\n") != std::string_view::npos;
   }
 

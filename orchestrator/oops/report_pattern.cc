@@ -27,6 +27,16 @@ std::string literal(std::string_view text) {
   return pattern;
 }
 
+Captures Captures::moved_to(std::string_view copy, const char* from) const {
+  const auto moved = [&](std::string_view view) {
+    const auto offset = static_cast<std::size_t>(view.data() - from);
+    return copy.substr(std::min(offset, copy.size()), view.size());
+  };
+  Captures there(moved(whole_));
+  for (const auto& [name, value] : groups_) there.add(name, moved(value));
+  return there;
+}
+
 Pattern::Pattern(std::string_view text) : text_(text) {}
 Pattern::~Pattern() = default;
 

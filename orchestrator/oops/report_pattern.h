@@ -22,6 +22,9 @@ class Captures {
   explicit Captures(std::string_view whole) : whole_(whole) {}
   void add(std::string_view name, std::string_view value) { groups_.emplace_back(name, value); }
   std::string_view whole() const { return whole_; }  // all that the pattern matched
+  // The same groups as views into `copy`, which begins with a copy of what was matched from
+  // `from` on; what lies behind its end is cut off.
+  Captures moved_to(std::string_view copy, const char* from) const;
   // Empty when there is no such group.
   std::string_view operator[](std::string_view name) const {
     for (const auto& [key, value] : groups_) {

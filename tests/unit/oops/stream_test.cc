@@ -53,6 +53,39 @@ TEST(Stream, PiecesOfALogGiveTheReportsOfTheWhole) {
   EXPECT_EQ(whole[1].title, "WARNING: odd");
 }
 
+// What the kernel prints may stand behind a program's unfinished line of any length.
+TEST(Stream, AReportThatBeginsFarIntoALineIsRead) {
+  for (const std::size_t before : {5'000u, 100'000u}) {
+    const std::string noise(before, '=');
+    const std::string log = noise + "WARNING: support is incomplete\n" + noise +
+                            "BUG: kernel NULL pointer dereference, address: 0000000000000106\n"
+                            "RIP: 0010:f+0x1/0x2\nCall Trace:\n g+0x1/0x2\n" +
+                            noise + "INFO: odd thing\n" + noise + std::string(kWarning);
+    ReportStream stream;
+    for (std::string_view rest = log; !rest.empty();) {
+      const std::size_t end = std::min(rest.find('\n'), rest.size() - 1) + 1;
+      stream.feed(std::string(rest.substr(0, end)));  // gone when the next one comes
+      rest.remove_prefix(end);
+    }
+    const auto reports = stream.finish();
+    ASSERT_EQ(reports.size(), 2u) << before;
+    EXPECT_EQ(reports[0].title, "BUG: unable to handle kernel NULL pointer dereference in f");
+    EXPECT_EQ(reports[0].address, 0x106u);
+    EXPECT_EQ(reports[1].title, "WARNING in f");
+  }
+}
+
+// As `crashrig oops` gives a line that is longer than what it holds.
+TEST(Stream, PiecesOfALineCountAsOne) {
+  ReportStream stream;
+  for (int i = 0; i < 5; ++i) stream.feed("no end ");
+  stream.feed("but here\n");
+  stream.feed(kWarning);
+  const auto reports = stream.finish();
+  ASSERT_EQ(reports.size(), 1u);
+  EXPECT_EQ(reports[0].first_line, 1u);
+}
+
 TEST(Stream, RemarksAreNoReportsButMayNameALog) {
   const std::string_view log = "[    2.000000] usb 1-1: WARNING: support is incomplete\n";
   EXPECT_TRUE(parse_reports(log).empty());
