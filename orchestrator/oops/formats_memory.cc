@@ -116,7 +116,8 @@ Format kmsan() {
       .type = "KMSAN",
       .alt = {"bad-access in {function}"},
       .stackless = true,
-      .names_origin = true};
+      .names_origin = true,
+      .whole_from = 16};
 }
 
 std::vector<Format> races_and_arithmetic() {

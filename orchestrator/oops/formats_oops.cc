@@ -18,7 +18,8 @@ std::vector<Format> stack_overflows() {
              .kind = "stack-guard-hit",
              .title = "BUG: stack guard page was hit in {function}"}},
        .choice = Choice::kRepresentative,
-       .alt = {"stack-overflow in {function}"}},
+       .alt = {"stack-overflow in {function}"},
+       .repeats = true},
       {.family = "stack-guard",
        .needles = {"kernel stack overflow", "Insufficient stack space"},
        .spellings = {{.pattern = R"(kernel stack overflow \((?:page fault|double-fault)\))",
@@ -35,7 +36,8 @@ std::vector<Format> stack_overflows() {
        .look = Look::kTrace,
        .choice = Choice::kRepresentative,
        .type = "DoS",
-       .alt = {"stack-overflow in {function}"}}};
+       .alt = {"stack-overflow in {function}"},
+       .repeats = true}};
 }
 
 std::vector<Format> page_faults() {
@@ -52,7 +54,8 @@ std::vector<Format> page_faults() {
              .kind = "null-deref",
              .title = "BUG: unable to handle kernel NULL pointer dereference in {function}"}},
        .type = "NULL-POINTER-DEREFERENCE",
-       .alt = {"bad-access in {function}"}},
+       .alt = {"bad-access in {function}"},
+       .page_fault = true},
       {.family = "paging-fault",
        .needles = {"nable to handle "},
        .spellings =
@@ -75,7 +78,8 @@ std::vector<Format> page_faults() {
              .type = "",
              .hopeless = true}},
        .type = "MEMORY_SAFETY_BUG",
-       .alt = {"bad-access in {function}"}},
+       .alt = {"bad-access in {function}"},
+       .page_fault = true},
       {.family = "unhandled-fault",
        .needles = {"Unhandled fault: ", "Unhandled prefetch abort"},
        .spellings = {{.pattern = R"(Unhandled fault: .* at 0x(?P<addr>[0-9a-f]+))",
@@ -142,7 +146,8 @@ std::vector<Format> traps() {
              .kind = "trap",
              .title = "missing ENDBR in {function}",
              .look = Look::kNamed}},
-       .type = "DoS"},
+       .type = "DoS",
+       .names_exception = true},
       {.family = "double-fault",
        .needles = {"double fault"},
        .spellings = {{.pattern = R"(PANIC: double fault)",
@@ -152,7 +157,8 @@ std::vector<Format> traps() {
                       .kind = "double-fault",
                       .title = "PANIC: double fault in {function}"}},
        .look = Look::kProgramCounter,
-       .type = "DoS"},
+       .type = "DoS",
+       .names_exception = true},
       {.family = "oops",
        .role = Role::kFollowUp,
        .needles = {"Internal error: ", "Oops: ", "Unexpected kernel BRK exception"},

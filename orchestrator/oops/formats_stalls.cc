@@ -168,7 +168,8 @@ std::vector<Format> panic_formats() {
              .title = "kernel panic: {what}"},
             {.pattern = R"(Kernel panic - not syncing)", .kind = "panic", .title = "kernel panic"}},
        .look = Look::kTrace,
-       .type = "DoS"}};
+       .type = "DoS",
+       .panic = true}};
 }
 
 std::vector<Format> remark_formats() {
@@ -183,13 +184,15 @@ std::vector<Format> remark_formats() {
                       .kind = "oom-kill",
                       .title = "out of memory: killed {comm}"}},
        .look = Look::kNowhere,
-       .stackless = true},
+       .stackless = true,
+       .benign = true},
       {.family = "page-allocation",
        .needles = {"page allocation failure", "page allocation stalls"},
        .spellings = {{.pattern = R"(^(?P<comm>.+?): page allocation failure[:.])",
                       .kind = "page-allocation-failure",
                       .title = "page allocation failure in {function}"}},
-       .look = Look::kTrace},
+       .look = Look::kTrace,
+       .benign = true},
       // Android's trusted world tells through Linux's log why it halted.
       {.family = "trusty",
        .needles = {"trusty: panic"},
@@ -237,7 +240,8 @@ std::vector<Format> remark_formats() {
        .unless = {"Unknown parameter"},
        .look = Look::kNowhere,
        .type = "REBOOT",
-       .stackless = true},
+       .stackless = true,
+       .boot = true},
       // SLUB's lines of a report whose beginning was lost.
       {.family = "lost-beginning",
        .role = Role::kRemark,

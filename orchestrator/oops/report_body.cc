@@ -315,9 +315,7 @@ bool BodyParser::feed_details(std::string_view text) {
     if (detail->needle == "EC = ") {
       fill_text("execute", report_.access);
     } else if (const auto code = captures["error_code"]; !code.empty()) {
-      if (report_.kind == "null-deref" || report_.kind == "paging-fault") {
-        fill_text(decode_error_code(code), report_.access);
-      }
+      if (page_fault_) fill_text(decode_error_code(code), report_.access);
     } else {
       fill_fields(captures, report_);
       fill_number(captures["slab_offset"], 10, slab_offset_);

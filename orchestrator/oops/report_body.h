@@ -20,7 +20,8 @@ void fill_fields(const Captures& captures, Report& report);
 // Takes a report's lines one after another.
 class BodyParser {
  public:
-  explicit BodyParser(Report& report) : report_(report) {}
+  // `page_fault`: the error code of an oops says what was accessed.
+  BodyParser(Report& report, bool page_fault) : report_(report), page_fault_(page_fault) {}
 
   // True when the line belongs to a report (it says something, or separates its parts).
   bool feed(std::string_view text);
@@ -49,6 +50,7 @@ class BodyParser {
   void add_step(Mark mark, Frame frame = {});
 
   Report& report_;
+  bool page_fault_;
   Trail trail_;
   std::size_t line_ = 0;
   std::optional<std::uint64_t> slab_offset_, object_offset_;  // of SLUB's first bad byte, object

@@ -6,6 +6,7 @@
 // wrote. Nothing else knows the formats.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -90,6 +91,15 @@ struct Format {
   bool stackless = false;                  // it has no stack, so one cannot have been lost
   bool names_origin = false;               // it ends with where the memory came from
   bool titled_by_splat = false;            // a message whose WARNING or BUG has a title
+  bool names_exception = false;            // stands below an oops's message, and has no other stack
+  bool repeats = false;                    // some kernels print a second first line right below
+  bool page_fault = false;                 // the error code and CR2 say what was accessed
+  bool panic = false;                      // the end: what was said before may have led to it
+  bool boot = false;                       // a report only where nobody asked for the boot
+  bool benign = false;                     // healthy kernels make it under load
+  // A report of so many lines has its own stack; a shorter one may have only that of the panic that
+  // follows.
+  std::size_t whole_from = 22;
 };
 
 const std::vector<Format>& formats();
@@ -113,7 +123,6 @@ struct Start {
   const Spelling* spelling = nullptr;
   Captures captures;
 
-  bool is_panic() const { return format->family == "panic"; }
   Look look() const { return spelling->look.value_or(format->look); }
   std::string_view type() const { return spelling->type.value_or(format->type); }
   const std::vector<std::string_view>& alt() const {

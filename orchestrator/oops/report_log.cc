@@ -31,9 +31,10 @@ constexpr LogLine kLines[] = {
     {"INIT: PANIC: segmentation violation!", "", Effect::kSuppressed},
     {"*** stack smashing detected ***: terminated", "", Effect::kSuppressed},
     {"serialport: VM disconnected.", "", Effect::kConsoleLost},
-    {"SeaBIOS (version", "", Effect::kBoot},
-    {"early console in ", "", Effect::kBoot},
-    {"Decompressing Linux", "", Effect::kBoot},
+    {"Kernel panic - not syncing", "", Effect::kPanicked},
+    {"SeaBIOS (version", "", Effect::kFirmware},
+    {"early console in ", "", Effect::kFirmware},
+    {"Decompressing Linux", "", Effect::kFirmware},
     {"Booting the kernel.", "", Effect::kBoot},
 };
 

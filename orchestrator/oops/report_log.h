@@ -11,7 +11,9 @@ namespace rig::oops {
 enum class Effect {
   kSuppressed,   // what follows is a known consequence: of a killed program, of no memory
   kConsoleLost,  // the console was cut: the report that should be there may be missing
-  kBoot,         // firmware or a boot loader begins to run
+  kPanicked,     // the kernel ended itself
+  kFirmware,     // firmware or a boot loader begins to run
+  kBoot,         // ... and starts the kernel
 };
 
 struct LogLine {

@@ -17,10 +17,6 @@ constexpr std::size_t kMaxForeignLines = 40;   // in a row, between two lines th
 constexpr std::size_t kMaxLinesToStack = 400;  // the same, while its stack is still to come
 constexpr std::size_t kAnnouncedWithin = 12;   // lines from a message to its WARNING or BUG
 constexpr std::size_t kTrapWithin = 4;         // lines from a BUG to the name of its exception
-// A report of that many lines has its own stack; a shorter one may have only that of the panic
-// that follows. KMSAN's are the shortest.
-constexpr std::size_t kWholeReport = 22;
-constexpr std::size_t kWholeKmsanReport = 16;
 // Kept of a line, from its match on. What the kernel prints at once is shorter.
 constexpr std::size_t kMaxKept = 16 << 10;
 
@@ -74,11 +70,11 @@ FirstLine::FirstLine(std::string_view text, const Start& start)
 }
 
 OpenReport::OpenReport(const Line& line, const Start& start, std::size_t number)
-    : first_(line.text, start), caller_(line.caller), body_(report_) {
+    : first_(line.text, start), caller_(line.caller), body_(report_, start.format->page_fault) {
   report_.kind = make_kind(start);
   report_.first_line = report_.last_line = number;
   fill_fields(start.captures, report_);
-  report_.panicked = start.is_panic();
+  report_.panicked = start.format->panic;
   name_function(start);
   needed_seen_ = holds_one_of(first_.text(), start.spelling->needs);
   if (!announces()) body_.feed(first_.text());
@@ -100,17 +96,17 @@ bool OpenReport::may_own(const Line& line) const {
 bool OpenReport::continues(const Start& next) const {
   const Format& open = *start().format;
   if (next.format->role == Role::kFollowUp) {
-    return !next.is_panic() || !body_.ended() || panic_follows_report(next.captures["what"]) ||
-           next.spelling->title.find("init!") != std::string_view::npos;
+    return !next.format->panic || !body_.ended() || panic_follows_report(next.captures["what"]);
   }
   if (body_.ended()) return false;
   // In an oops the exception's name follows the message: "kernel BUG at f:1!", "invalid opcode:
   // 0000".
-  const std::string_view family = next.format->family;
-  if (family == "trap" || family == "double-fault") {
+  if (next.format->names_exception) {
     return !body_.has_stack() && (lines_ <= kTrapWithin || announces());
   }
-  if (family == "stack-guard" && open.family == family && lines_ <= kTrapWithin) return true;
+  if (next.format->repeats && next.format->family == open.family && lines_ <= kTrapWithin) {
+    return true;
+  }
   const bool splat = next.format->role == Role::kSplat || next.format->role == Role::kMessage;
   return splat && announces() && lines_ <= kAnnouncedWithin && !body_.has_stack();
 }
@@ -136,15 +132,15 @@ OpenReport::Takes OpenReport::feed(const Line& line, std::size_t number) {
 }
 
 OpenReport::Takes OpenReport::feed_start(const Line& line, const Start& next, std::size_t number) {
-  if (next.is_panic()) {
+  if (next.format->panic) {
     report_.panicked = true;
-    const bool kmsan = start().format->family == "kmsan";
-    if (lines_ + 1 > (kmsan ? kWholeKmsanReport : kWholeReport)) body_.close_trail();
+    if (lines_ + 1 > start().format->whole_from) body_.close_trail();
+  } else {
+    name_function(next);
   }
   fill_fields(next.captures, report_);
-  if (!next.is_panic()) name_function(next);
   if (announces() && start().format->titled_by_splat && !splat_ &&
-      next.format->role == Role::kSplat && next.format->family != "trap") {
+      next.format->role == Role::kSplat && !next.format->names_exception) {
     splat_.emplace(line.text, next);
   }
   take(line, number);
@@ -201,7 +197,7 @@ Report OpenReport::finish() {
   report_.frames = innermost_first(body_.program_counter(), body_.stack());
   report_.allocated = innermost_first(std::nullopt, body_.allocated());
   report_.freed = innermost_first(std::nullopt, body_.freed());
-  if (!report_.address && (report_.kind == "null-deref" || report_.kind == "paging-fault")) {
+  if (!report_.address && start().format->page_fault) {
     const auto cr2 = report_.registers.find("CR2");
     if (cr2 != report_.registers.end()) report_.address = cr2->second;
   }

@@ -20,13 +20,29 @@ std::size_t count_lines(std::string_view text) {
   return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
 }
 
-constexpr std::string_view kReboot = "reboot";
+using Kinds = std::set<std::string_view>;
+
+// The kinds of those formats; they have no {bug} in them.
+template <typename Is>
+Kinds kinds_of(Is is) {
+  Kinds kinds;
+  for (const Format& format : formats()) {
+    if (!is(format)) continue;
+    for (const Spelling& spelling : format.spellings) kinds.insert(spelling.kind);
+  }
+  return kinds;
+}
+
+bool is_reboot(std::string_view kind) {
+  static const Kinds kinds = kinds_of([](const Format& format) { return format.boot; });
+  return kinds.contains(kind);
+}
 
 // Each report may follow from the first crash of its boot.
 void link(std::vector<Report>& reports) {
   std::optional<std::size_t> cause;
   for (std::size_t i = 0; i < reports.size(); ++i) {
-    if (reports[i].kind == kReboot) cause.reset();
+    if (is_reboot(reports[i].kind)) cause.reset();
     if (is_benign(reports[i].kind)) continue;
     reports[i].caused_by = cause;
     if (!cause) cause = i;
@@ -82,18 +98,19 @@ class ReportStream::Impl {
     if (!running_) running_ = lines.find_first_not_of(" \t\r\n") != std::string_view::npos;
   }
 
-  // What a line says of the whole log. True when it is a report of its own: of a reboot.
+  // What a line says of the whole log. True when it is a boot that nobody asked for.
   bool note_effect(std::string_view text) {
     const auto effect = effect_on_log(text);
     if (effect == Effect::kSuppressed) suppressed_ = true;
     if (effect == Effect::kConsoleLost) console_lost_ = true;
-    if (effect != Effect::kBoot) {
+    if (effect == Effect::kPanicked) panicked_ = true;
+    if (effect != Effect::kFirmware && effect != Effect::kBoot) {
       if (!text.empty()) running_ = true;
       return false;
     }
     // A log may begin with a boot: only the next is one that nobody asked for.
     if (!running_ && !booting_) booting_ = true;
-    if (text.find("Booting the kernel.") == std::string_view::npos) return false;
+    if (effect == Effect::kFirmware) return false;
     const bool unexpected = !booting_;
     booting_ = false;
     running_ = true;
@@ -108,20 +125,19 @@ class ReportStream::Impl {
       return;
     }
     Start start;
-    const bool is_reboot = note_effect(line.text);
+    const bool rebooted = note_effect(line.text);
     const bool starts = match_start(line.text, start);
-    if (starts && start.spelling->kind == kReboot && !is_reboot) return;
+    if (starts && start.format->boot && !rebooted) return;
     if (!starts) {
       give(line);
       return;
     }
-    if (line.text.find("Kernel panic - not syncing") != std::string_view::npos) panicked_ = true;
     if (start.format->role == Role::kRemark) {
       take_remark(line, start);
       return;
     }
     if (give_start(line, start)) return;
-    if (start.is_panic() && !reports_.empty() && panic_follows_report(line.text)) {
+    if (start.format->panic && !reports_.empty() && panic_follows_report(line.text)) {
       reports_.back().last_line = std::max(reports_.back().last_line, number_);
       return;
     }
@@ -221,14 +237,14 @@ std::optional<std::string_view> starts_report(std::string_view line) {
 }
 
 bool is_remark(std::string_view kind) {
-  static constexpr std::string_view kRemarks[] = {"remark", "program-failed", "lost-beginning",
-                                                  "reboot"};
-  return std::ranges::find(kRemarks, kind) != std::end(kRemarks);
+  static const Kinds kinds =
+      kinds_of([](const Format& format) { return format.role == Role::kRemark; });
+  return kinds.contains(kind);
 }
 
 bool is_benign(std::string_view kind) {
-  static constexpr std::string_view kBenign[] = {"oom-kill", "page-allocation-failure"};
-  return std::ranges::find(kBenign, kind) != std::end(kBenign) || is_remark(kind);
+  static const Kinds kinds = kinds_of([](const Format& format) { return format.benign; });
+  return kinds.contains(kind) || is_remark(kind);
 }
 
 std::optional<Report> cause(std::span<const Report> reports) {
