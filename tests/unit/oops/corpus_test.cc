@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Real logs of syzkaller's test data, where they are at hand: $CRASHRIG_CORPUS, or shared/corpus
-// beside the repository. The shares asserted here may only rise. CRASHRIG_CORPUS_VERBOSE=1 prints
-// each miss.
+// Real logs of syzkaller's test data in RIG_CORPUS; this file is compiled only where they are at
+// hand. The shares asserted here may only rise. CRASHRIG_CORPUS_VERBOSE=1 prints each miss.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -28,11 +27,6 @@ struct Sample {
   std::string log;
   std::string extract;  // the report as it must be cut out; empty: not given
 };
-
-fs::path corpus() {
-  if (const char* chosen = std::getenv("CRASHRIG_CORPUS")) return chosen;
-  return fs::path(RIG_TEST_DATA) / "../../../shared/corpus/syzkaller-linux";
-}
 
 // Header lines up to the first blank line, then the log, then perhaps "REPORT:" and the extract.
 Sample parse_sample(std::string name, std::string_view text) {
@@ -89,11 +83,8 @@ class Score {
 class Corpus : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (!fs::is_directory(corpus())) {
-      GTEST_SKIP() << "no corpus at " << corpus().lexically_normal().string()
-                   << "; set CRASHRIG_CORPUS to the folder syzkaller-linux";
-    }
-    for (const auto& entry : fs::directory_iterator(corpus())) {
+    ASSERT_TRUE(fs::is_directory(RIG_CORPUS)) << RIG_CORPUS << ": where cmake found it";
+    for (const auto& entry : fs::directory_iterator(RIG_CORPUS)) {
       const std::string name = entry.path().filename().string();
       if (!std::isdigit(static_cast<unsigned char>(name.front()))) continue;
       const auto text = read_file(entry.path());
@@ -144,34 +135,6 @@ TEST_F(Corpus, ReportsAreReadAtLeastAsOftenAsBefore) {
     corrupted.count(sample, sample.corrupted, report.corrupted);
     suppressed.count(sample, sample.suppressed, report.suppressed);
     panicked.count(sample, sample.panicked, report.panicked);
-  }
-}
-
-// Texts about production crashes, with logs inside, as people paste them:
-// $CRASHRIG_CORPUS/../../seeds.
-TEST_F(Corpus, LogsPastedIntoTextsAreFound) {
-  const fs::path folder = corpus() / "../../seeds";
-  if (!fs::is_directory(folder)) GTEST_SKIP() << "no texts at " << folder.string();
-  struct Text {
-    std::string_view prefix;
-    std::string_view title;
-  };
-  constexpr Text kTexts[] = {
-      {"000", "KASAN: slab-out-of-bounds Read in isolate_migratepages_range"},
-      {"001", "BUG: unable to handle kernel NULL pointer dereference in skb_release_data"},
-      {"003", "WARNING in dentry_free"},
-      {"003", "BUG: unable to handle kernel NULL pointer dereference in ext4_i_callback"},
-  };
-  for (const Text& text : kTexts) {
-    for (const auto& entry : fs::directory_iterator(folder)) {
-      if (!entry.path().filename().string().starts_with(text.prefix)) continue;
-      const auto content = read_file(entry.path());
-      ASSERT_TRUE(content) << content.error().message();
-      std::set<std::string> titles;
-      for (const Report& report : parse_reports(*content)) titles.insert(report.title);
-      EXPECT_TRUE(titles.contains(std::string(text.title)))
-          << text.prefix << ": " << joined(titles);
-    }
   }
 }
 
