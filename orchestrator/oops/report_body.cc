@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <iterator>
 #include <utility>
 
 #include "oops/skip_lists.h"
@@ -109,20 +110,64 @@ bool holds_a_detail(std::string_view text) {
   return kNeedles.matches(text);
 }
 
-// "name: 0123456789abcdef", the way in which registers are printed.
-bool holds_a_value(std::string_view text) {
-  constexpr std::size_t kDigits = 8;
-  for (std::size_t at = text.find(':'); at != std::string_view::npos; at = text.find(':', at + 1)) {
-    std::size_t from = text.find_first_not_of(" [<:", at);
-    if (from == std::string_view::npos) return false;
-    std::size_t digits = 0;
-    while (from < text.size() && std::isxdigit(static_cast<unsigned char>(text[from])) != 0) {
-      ++from;
-      ++digits;
-    }
-    if (digits >= kDigits || (digits == 4 && from < text.size() && text[from] == ':')) return true;
+bool is_hex(char c) {
+  return std::isxdigit(static_cast<unsigned char>(c)) != 0;
+}
+
+bool is_word(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
+}
+
+std::size_t count_hex(std::string_view text) {
+  const auto end = std::ranges::find_if_not(text, is_hex);
+  return static_cast<std::size_t>(end - text.begin());
+}
+
+// "RAX", "CR2", "knlGS", "x0", "r10", "lr" ...
+bool is_register(std::string_view name) {
+  constexpr std::string_view kNames[] = {"knlGS", "sp", "lr", "pc", "pstate", "ip", "fp"};
+  const auto upper = [](char c) { return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); };
+  const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+  if (name.size() < 2 || name.size() > 8) return false;
+  const std::string_view rest = name.substr(1);
+  if (upper(name[0]) && !digit(name[0])) return std::ranges::all_of(rest, upper);
+  if (name[0] == 'x' || name[0] == 'r') return rest.size() <= 2 && std::ranges::all_of(rest, digit);
+  return std::ranges::find(kNames, name) != std::end(kNames);
+}
+
+// The value behind a register's colon: 8 to 16 digits; "0010:" and "[<" may stand before them.
+std::string_view value_behind(std::string_view text) {
+  text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
+  if (text.starts_with("[<")) text.remove_prefix(2);
+  if (count_hex(text) == 4 && text.size() > 4 && text[4] == ':') text.remove_prefix(5);
+  const std::size_t digits = count_hex(text);
+  const bool whole = digits == text.size() || !is_word(text[digits]);
+  return digits >= 8 && digits <= 16 && whole ? text.substr(0, digits) : std::string_view();
+}
+
+// The word before a register's colon, "x9 :" and "RAX:".
+std::string_view name_before(std::string_view text) {
+  if (text.ends_with(' ')) text.remove_suffix(1);
+  std::size_t begin = text.size();
+  while (begin > 0 && is_word(text[begin - 1])) --begin;
+  if (begin > 0 && text[begin - 1] != ' ' && text[begin - 1] != '(') return {};
+  return text.substr(begin);
+}
+
+struct Register {
+  std::string_view name, value;
+};
+
+// The next register and its value; `rest` goes on behind it.
+std::optional<Register> next_register(std::string_view& rest) {
+  for (std::size_t at = rest.find(':'); at != std::string_view::npos; at = rest.find(':', at + 1)) {
+    const Register found{name_before(rest.substr(0, at)), value_behind(rest.substr(at + 1))};
+    if (found.value.empty() || !is_register(found.name)) continue;
+    rest.remove_prefix(static_cast<std::size_t>(found.value.data() - rest.data()) +
+                       found.value.size());
+    return found;
   }
-  return false;
+  return std::nullopt;
 }
 
 // x86's page fault error code: bit 1 a write, bit 4 an instruction fetch.
@@ -287,21 +332,13 @@ bool BodyParser::feed_site(std::string_view text) {
 }
 
 bool BodyParser::feed_registers(std::string_view text) {
-  static const Pattern kRegister(
-      R"((?:^|[ (])(?P<name>[A-Z][A-Z0-9]{1,7}|knlGS|x\d{1,2}|sp|lr|pc|pstate|r\d{1,2}|ip|fp)\s?: *(?:\[<)?(?:[0-9a-f]{4}:)?(?P<value>[0-9a-f]{8,16})\b)");
-  if (!holds_a_value(text)) return false;
   bool any = false;
-  std::string_view rest = text;
-  Captures captures;
-  while (kRegister.match(rest, captures)) {
-    const std::string_view name = captures["name"];
-    const std::string_view value = captures["value"];
-    const auto parsed = number<std::uint64_t>(value, 16);
-    const bool counts = name == "CR2" || (!user_registers_ && main_.empty() && !ended_);
+  while (const auto found = next_register(text)) {
+    const auto value = number<std::uint64_t>(found->value, 16);
+    const bool counts = found->name == "CR2" || (!user_registers_ && main_.empty() && !ended_);
     // "IP: [<...>]" is how old kernels announce what RIP tells below.
-    if (parsed && counts && name != "IP") report_.registers.emplace(name, *parsed);
+    if (value && counts && found->name != "IP") report_.registers.emplace(found->name, *value);
     any = true;
-    rest.remove_prefix(static_cast<std::size_t>(value.data() + value.size() - rest.data()));
   }
   return any;
 }

@@ -45,20 +45,21 @@ std::string fingerprint(const Report& report) {
   std::string text;
   std::size_t count = 0;
   const auto add = [&](const std::string& function) {
-    if (count == kMostFunctions) return;
     const std::string name = title_name(function);
     text += (count++ == 0 ? "" : "<") + name;
   };
   bool reached = report.function.empty();
   for (const Frame& frame : report.frames) {
+    if (count == kMostFunctions) break;
+    // What is above the guilty function is where the report was made, not the bug.
+    if (!reached && readable_name(frame.function) == report.function) reached = true;
+    if (!reached) continue;
     if (!frame.reliable || common_helpers().contains(frame.function)) continue;
     if (reporting_helpers().contains(frame.function)) continue;
     if (exception_entries().contains(frame.function)) continue;
     // Below a dispatcher every stack is the same.
-    if (reached && count > 0 && dispatchers().contains(frame.function)) break;
-    // What is above the guilty function is where the report was made, not the bug.
-    if (!reached && readable_name(frame.function) == report.function) reached = true;
-    if (reached) add(frame.function);
+    if (count > 0 && dispatchers().contains(frame.function)) break;
+    add(frame.function);
   }
   if (count == 0 && !report.function.empty()) add(report.function);
   return text;

@@ -84,7 +84,9 @@ struct Found {
 
 class Search {
  public:
-  Search(const Trail& trail, const SkipList* skip) : trail_(trail), skip_(skip) {}
+  // Looks for no more functions than the choice needs.
+  Search(const Trail& trail, const SkipList* skip, Choice choice)
+      : trail_(trail), skip_(skip), enough_(choice == Choice::kInnermost ? 1 : trail.size() + 1) {}
 
   Found along(std::span<const Stop> stops, const std::optional<Frame>& named) {
     Found found;
@@ -103,7 +105,7 @@ class Search {
 
  private:
   void take(const Frame& frame, Found& found) const {
-    if (frame.function.empty() || !frame.reliable) return;
+    if (found.frames.size() >= enough_ || frame.function.empty() || !frame.reliable) return;
     if (common_helpers().contains(frame.function)) return;
     if (skip_ != nullptr && skip_->contains(frame.function)) return;
     found.frames.push_back(&frame);
@@ -148,6 +150,7 @@ class Search {
 
   const Trail& trail_;
   const SkipList* skip_;
+  std::size_t enough_;
 };
 
 // Waits of one sort are one group, wherever the tasks came from.
@@ -205,7 +208,7 @@ std::optional<Guilty> choose(Choice choice, const Found& found) {
 
 std::optional<Guilty> find_guilty(const Start& start, const Trail& trail,
                                   const std::optional<Frame>& named) {
-  Search search(trail, start.skip());
+  Search search(trail, start.skip(), start.format->choice);
   std::optional<Guilty> guilty;
   for (const Way& way : kWays) {
     if (way.look != start.look()) continue;
@@ -218,7 +221,8 @@ std::optional<Guilty> find_guilty(const Start& start, const Trail& trail,
 
 std::optional<Guilty> find_origin(const Start& start, const Trail& trail) {
   constexpr std::array kWay = {Stop::kOrigin, Stop::kFrames};
-  return choose(Choice::kInnermost, Search(trail, start.skip()).along(kWay, std::nullopt));
+  Search search(trail, start.skip(), Choice::kInnermost);
+  return choose(Choice::kInnermost, search.along(kWay, std::nullopt));
 }
 
 std::optional<Guilty> best_guess(const Start& start, const Trail& trail,
@@ -226,7 +230,7 @@ std::optional<Guilty> best_guess(const Start& start, const Trail& trail,
   constexpr std::array kFault = {Stop::kPc};
   constexpr std::array kTrace = {Stop::kNamed, Stop::kTrace, Stop::kFrames};
   constexpr std::array kStack = {Stop::kPc, Stop::kFrames, Stop::kTrace, Stop::kFrames};
-  Search search(trail, start.skip());
+  Search search(trail, start.skip(), start.format->choice);
   auto guilty = choose(start.format->choice, search.along(kStack, named));
   if (!guilty) guilty = choose(Choice::kInnermost, search.along(kFault, named));
   return guilty ? guilty : choose(Choice::kInnermost, search.along(kTrace, named));

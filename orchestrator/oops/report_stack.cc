@@ -2,6 +2,7 @@
 #include "oops/report_stack.h"
 
 #include <algorithm>
+#include <bitset>
 #include <cctype>
 #include <charconv>
 
@@ -201,9 +202,17 @@ std::optional<Mark> parse_heading(std::string_view text) {
       {"RCU grace-period kthread stack dump", Mark::kForeign},
       {"FAULT_INJECTION: ", Mark::kForeign},
       {"NMI backtrace for cpu", Mark::kOther}};
+  static const std::bitset<256> kFirsts = [] {
+    std::bitset<256> firsts;
+    for (const Heading& heading : kHeadings) {
+      firsts.set(static_cast<unsigned char>(heading.prefix.front()));
+    }
+    return firsts;
+  }();
   text = unindented(text);
   if (text.size() < 6) return std::nullopt;
   if (text.ends_with("Call Trace:")) return Mark::kTrace;  // behind what another CPU printed
+  if (!kFirsts.test(static_cast<unsigned char>(text.front()))) return std::nullopt;
   for (const Heading& heading : kHeadings) {
     if (!text.starts_with(heading.prefix)) continue;
     const bool riscv = text.find(" badaddr: ") != std::string_view::npos;
