@@ -71,14 +71,15 @@ std::vector<Format> messages() {
        .role = Role::kMessage,
        .needles = {"Wrong slab cache", "Object is not a Slab page"},
        // The object's own cache, not the one that it was freed to (mm/slab.h, cache_from_obj()).
-       .spellings = {{.pattern =
-                          R"(Wrong slab cache\. (?P<what>\S+) but object is from (?P<cache>\S+))",
-                      .kind = "slub-wrong-cache",
-                      .title = "SLUB: wrong slab cache in {function}"},
-                     // virt_to_cache(). Old kernels follow the NULL slab_cache of such a page.
-                     {.pattern = R"(virt_to_cache: Object is not a Slab page)",
-                      .kind = "slub-not-a-slab-page",
-                      .title = "SLUB: freed object is not in a slab page in {function}"}},
+       .spellings =
+           {{.pattern =
+                 R"(Wrong slab cache\. (?P<what>[\w:.-]+) but object is from (?P<cache>[\w:.-]+))",
+             .kind = "slub-wrong-cache",
+             .title = "SLUB: wrong slab cache in {function}"},
+            // virt_to_cache(). Old kernels follow the NULL slab_cache of such a page.
+            {.pattern = R"(virt_to_cache: Object is not a Slab page)",
+             .kind = "slub-not-a-slab-page",
+             .title = "SLUB: freed object is not in a slab page in {function}"}},
        .skip = &freeing_helpers(),
        .look = Look::kWarning,
        .type = "MEMORY_SAFETY_BUG",

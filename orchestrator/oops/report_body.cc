@@ -361,6 +361,12 @@ bool BodyParser::feed_details(std::string_view text) {
       if (slab_offset_ && object_offset_ && *slab_offset_ >= *object_offset_) {
         report_.object.offset = *slab_offset_ - *object_offset_;
       }
+      // Kernels before 5.1 print the bad byte's address only.
+      const auto object = report_.object.address;
+      if (!report_.object.offset && !report_.object.bytes.empty() && object && report_.address &&
+          *report_.address >= *object) {
+        report_.object.offset = *report_.address - *object;
+      }
     }
     return true;
   }

@@ -70,7 +70,10 @@ FirstLine::FirstLine(std::string_view text, const Start& start)
 }
 
 OpenReport::OpenReport(const Line& line, const Start& start, std::size_t number)
-    : first_(line.text, start), caller_(line.caller), body_(report_, start.format->page_fault) {
+    : first_(line.text, start),
+      caller_(line.caller),
+      stamped_(line.stamped),
+      body_(report_, start.format->page_fault) {
   report_.kind = make_kind(start);
   report_.first_line = report_.last_line = number;
   fill_fields(start.captures, report_);
@@ -119,8 +122,10 @@ bool OpenReport::take(const Line& line, std::size_t number) {
   // Without caller ids, what follows cannot be told from the stack that comes with these.
   if (caller_.empty() && prints_a_stack(line.text)) body_.close_trail();
   const bool belongs = body_.feed(line.text);
+  if (line.text.empty()) return belongs;
   foreign_ = belongs ? 0 : foreign_ + 1;
-  if (belongs && !line.text.empty()) report_.last_line = number;
+  // A program's lines, and prose around what was pasted, may look like a report's.
+  if (belongs && (line.stamped || !stamped_)) report_.last_line = number;
   return belongs;
 }
 

@@ -66,6 +66,7 @@ class OpenReport {
   FirstLine first_;
   std::optional<FirstLine> splat_;  // names it instead of the message that announced it
   std::string caller_;              // whose lines it takes; empty: one cannot tell
+  bool stamped_;                    // its lines carry the kernel's timestamps
   Report report_;
   BodyParser body_;
   std::optional<Frame> named_;

@@ -14,7 +14,8 @@ namespace {
 
 // A name as kallsyms prints it; Rust's may hold one " as ".
 #define RIG_NAME "(?P<func>[A-Za-z_.<][^\\s+()\\[\\]]*(?: as [^\\s+()\\[\\]]+)?)"
-#define RIG_OFFSETS "\\+0x(?P<offset>[0-9a-f]+)/0x(?P<size>[0-9a-f]+)"
+// Web pages lose the '+' of logs that are pasted into them: "f0x5e/0x140".
+#define RIG_OFFSETS "\\+?0x(?P<offset>[0-9a-f]+)/0x(?P<size>[0-9a-f]+)"
 
 std::uint64_t hex(std::string_view text) {
   std::uint64_t value = 0;
@@ -46,6 +47,12 @@ bool take_hex(std::string_view& text, std::string_view before, std::uint64_t& va
   return true;
 }
 
+// Where the offset of "f0x5e/0x140" begins, whose '+' a web page has lost; npos for other names.
+std::size_t offset_without_plus(std::string_view name) {
+  const std::size_t slash = name.find('/');
+  return slash == std::string_view::npos ? slash : name.substr(0, slash).rfind("0x");
+}
+
 // The form that most lines of a log with reports have, without a pattern's cost: "f+0x5e/0x140",
 // "? f+0x5e/0x140", both with " [module]".
 std::optional<Frame> parse_plain_frame(std::string_view text) {
@@ -62,9 +69,11 @@ std::optional<Frame> parse_plain_frame(std::string_view text) {
   if (length == 0 || std::isdigit(static_cast<unsigned char>(text.front())) != 0) {
     return std::nullopt;
   }
+  length = std::min(length, offset_without_plus(text.substr(0, length + 1)));
   frame.function = plain_name(text.substr(0, length));
   text.remove_prefix(length);
-  if (!take_hex(text, "+0x", frame.offset) || !take_hex(text, "/0x", frame.size)) {
+  if (text.starts_with('+')) text.remove_prefix(1);
+  if (!take_hex(text, "0x", frame.offset) || !take_hex(text, "/0x", frame.size)) {
     return std::nullopt;
   }
   if (text.empty()) return frame;
@@ -89,6 +98,7 @@ std::string_view without_stack_mark(std::string_view text) {
 }  // namespace
 
 std::string_view plain_name(std::string_view function) {
+  function = function.substr(0, offset_without_plus(function));
   return function.substr(0, function.find('.', 1));
 }
 

@@ -44,5 +44,48 @@ TEST(Seeds, ReportsOnOneLineAreTold) {
                           "KASAN: slab-out-of-bounds Read in balloon_page_isolate"));
 }
 
+// The page that 001 was copied from tells the message a second time, without its stack.
+TEST(Seeds, APanicAndTheReportThatExplainsItAreTold) {
+  const auto reports = parse_reports(text_of("001").value_or(""));
+  ASSERT_EQ(reports.size(), 3u);
+  EXPECT_EQ(reports[0].title,
+            "BUG: unable to handle kernel NULL pointer dereference in skb_release_data");
+  EXPECT_EQ(reports[0].address, 0x106u);
+  EXPECT_EQ(reports[0].comm, "ksoftirqd/28");
+  EXPECT_EQ(reports[1].title, reports[0].title);
+  EXPECT_TRUE(reports[1].corrupted);
+  EXPECT_EQ(reports[2].title, "SLUB: poison overwritten in __blk_put_request");
+  EXPECT_EQ(reports[2].cache, "kmalloc-1024");
+  EXPECT_EQ(reports[2].object.offset, 0x2c8u);
+  EXPECT_EQ(reports[2].object.bytes, "0x6 instead of 0x6b");
+  EXPECT_EQ(reports[2].allocated.front().function, "alloc_request_size");
+  EXPECT_EQ(reports[2].freed.front().function, "__blk_put_request");
+}
+
+TEST(Seeds, WhatADebuggerPrintsIsNoReport) {
+  EXPECT_THAT(titles_of("002"), IsEmpty());
+}
+
+// 003 quotes the kernel's source too, which holds the messages' forms.
+TEST(Seeds, SourceCodeIsNoReport) {
+  EXPECT_THAT(
+      titles_of("003"),
+      ElementsAre("WARNING in dentry_free",
+                  "BUG: unable to handle kernel NULL pointer dereference in ext4_i_callback"));
+}
+
+// The page has lost line ends, every '+' and the stack's heading.
+TEST(Seeds, WhatAWebPageLostIsMadeUpFor) {
+  const auto reports = parse_reports(text_of("004").value_or(""));
+  ASSERT_EQ(reports.size(), 1u);
+  EXPECT_EQ(reports[0].title, "WARNING in irq_fpu_usable");
+  EXPECT_EQ(reports[0].function, "irq_fpu_usable");
+  EXPECT_EQ(reports[0].comm, "bash");
+  EXPECT_EQ(reports[0].registers.at("RBX"), 0xffffffffa30c6740u);
+  ASSERT_GE(reports[0].frames.size(), 3u);
+  EXPECT_EQ(reports[0].frames[1].function, "blake2s_compress");
+  EXPECT_EQ(reports[0].frames[1].offset, 0x20u);
+}
+
 }  // namespace
 }  // namespace rig::oops
