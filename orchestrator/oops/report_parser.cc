@@ -9,6 +9,7 @@
 #include "oops/report_lines.h"
 #include "oops/report_log.h"
 #include "oops/report_open.h"
+#include "oops/report_stack.h"
 
 namespace rig::oops {
 namespace {
@@ -119,7 +120,7 @@ class ReportStream::Impl {
 
   void feed_line(std::string_view raw) {
     const Line line = read_line(raw);
-    if (!is_candidate(line.text)) {
+    if (is_plain_frame(line.text) || !is_candidate(line.text)) {
       if (!line.text.empty()) running_ = true;
       give(line);
       return;

@@ -55,22 +55,29 @@ std::size_t offset_without_plus(std::string_view name) {
 
 // The form that most lines of a log with reports have, without a pattern's cost: "f+0x5e/0x140",
 // "? f+0x5e/0x140", both with " [module]".
-std::optional<Frame> parse_plain_frame(std::string_view text) {
-  Frame frame;
+struct PlainFrame {
+  std::string_view name, module;
+  std::uint64_t offset = 0, size = 0;
+  bool reliable = true;
+};
+
+std::optional<PlainFrame> read_plain_frame(std::string_view text) {
+  const auto is_name = [](unsigned char c) { return std::isalnum(c) != 0 || c == '_' || c == '.'; };
+  const auto is_module = [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '_' || c == '-';
+  };
+  PlainFrame frame;
   if (text.starts_with("? ")) {
     frame.reliable = false;
     text.remove_prefix(2);
   }
-  std::size_t length = 0;
-  while (length < text.size() && (std::isalnum(static_cast<unsigned char>(text[length])) != 0 ||
-                                  text[length] == '_' || text[length] == '.')) {
-    ++length;
-  }
+  const auto end = std::ranges::find_if_not(text, is_name);
+  auto length = static_cast<std::size_t>(end - text.begin());
+  length = std::min(length, offset_without_plus(text.substr(0, length + 1)));
   if (length == 0 || std::isdigit(static_cast<unsigned char>(text.front())) != 0) {
     return std::nullopt;
   }
-  length = std::min(length, offset_without_plus(text.substr(0, length + 1)));
-  frame.function = plain_name(text.substr(0, length));
+  frame.name = text.substr(0, length);
   text.remove_prefix(length);
   if (text.starts_with('+')) text.remove_prefix(1);
   if (!take_hex(text, "0x", frame.offset) || !take_hex(text, "/0x", frame.size)) {
@@ -78,13 +85,28 @@ std::optional<Frame> parse_plain_frame(std::string_view text) {
   }
   if (text.empty()) return frame;
   if (!text.starts_with(" [") || text.back() != ']') return std::nullopt;
-  text = text.substr(2, text.size() - 3);
-  const bool plain = std::all_of(text.begin(), text.end(), [](unsigned char c) {
-    return std::isalnum(c) != 0 || c == '_' || c == '-';
-  });
-  if (!plain || text.empty()) return std::nullopt;
-  frame.module = text;
+  frame.module = text.substr(2, text.size() - 3);
+  if (frame.module.empty() || !std::ranges::all_of(frame.module, is_module)) return std::nullopt;
   return frame;
+}
+
+std::optional<Frame> parse_plain_frame(std::string_view text) {
+  const auto plain = read_plain_frame(text);
+  if (!plain) return std::nullopt;
+  Frame frame;
+  frame.function = plain_name(plain->name);
+  frame.offset = plain->offset;
+  frame.size = plain->size;
+  frame.module = plain->module;
+  frame.reliable = plain->reliable;
+  return frame;
+}
+
+// Kernels before 4.14 print addresses: "[<ffffffff8116616e>] f+0x5e/0x140".
+std::string_view without_address(std::string_view text) {
+  if (!text.starts_with("[<")) return text;
+  const std::size_t end = text.find(">] ");
+  return end == std::string_view::npos ? text : text.substr(end + 3);
 }
 
 // Kernels before 4.9 print "<IRQ>  [<...>] f" and "<EOI>  [<...>] f" on one line.
@@ -102,6 +124,10 @@ std::string_view plain_name(std::string_view function) {
   return function.substr(0, function.find('.', 1));
 }
 
+bool is_plain_frame(std::string_view text) {
+  return read_plain_frame(without_address(unindented(text))).has_value();
+}
+
 std::optional<Frame> parse_frame(std::string_view text) {
   static const Pattern kWithOffset(
       R"(^(?:\[<?(?:0x)?[0-9a-f]+>?\] ?){0,2}(?P<unreliable>\? )?(?:\[<[0-9a-fx]+>\] )?\(?)" RIG_NAME
@@ -113,7 +139,7 @@ std::optional<Frame> parse_frame(std::string_view text) {
                             R"(\)? from (?:\[<[0-9a-f]+>\] \()?[^\s+]+\+0x)");
   text = without_stack_mark(unindented(text));
   if (text.size() < 5) return std::nullopt;
-  if (auto frame = parse_plain_frame(text)) return frame;
+  if (auto frame = parse_plain_frame(without_address(text))) return frame;
   Captures captures;
   if (text.find("+0x") != std::string_view::npos) {
     if (text.find(" from ") != std::string_view::npos && kArm.match(text, captures)) {

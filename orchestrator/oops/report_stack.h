@@ -16,6 +16,9 @@ namespace rig::oops {
 // [inline]"
 std::optional<Frame> parse_frame(std::string_view text);
 
+// Is the line a frame in the usual form? Costs next to nothing; no other line looks so.
+bool is_plain_frame(std::string_view text);
+
 // 32-bit ARM prints both ends of a call: "(callee) from [<...>] (caller+0x88/0x3a0)".
 std::optional<Frame> parse_caller(std::string_view text);
 
