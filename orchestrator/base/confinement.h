@@ -15,8 +15,8 @@ struct Account {
 };
 
 // None of it can be had back: the program gets no new privileges by executing another (setuid
-// files), and leaves no core of its own, which would hold the guest's memory. Files that only we may
-// read it gets as descriptors.
+// files), and leaves no core of its own, which would hold the guest's memory. Files that only we
+// may read it gets as descriptors.
 struct Confinement {
   // Whom it becomes. Where the system refuses (root of a namespace that has no other accounts) it
   // stays who we are. Nothing: it stays who we are.
@@ -26,7 +26,8 @@ struct Confinement {
   std::uint64_t file_size = 0;             // bytes, RLIMIT_FSIZE, likewise
 };
 
-// Whom programs become that run strangers' code when we are root: "nobody". Nothing when we are not.
+// Whom programs become that run strangers' code when we are root: "nobody". Nothing when we are
+// not.
 std::optional<Account> unprivileged_account();
 
 }  // namespace rig

@@ -75,7 +75,7 @@ Result<std::vector<UniqueFd>> hand_files(const VmConfig& config, Wiring& wiring)
 
 Confinement confinement_of(const VmConfig& config, std::string_view accelerator) {
   constexpr std::uint64_t kOwnMemory = std::uint64_t{8} << 30;  // code, stacks, translated code
-  constexpr std::uint64_t kBesideMemory = 256 << 20;  // in an ELF core: headers, firmware
+  constexpr std::uint64_t kBesideMemory = 256 << 20;            // in an ELF core: headers, firmware
   Confinement confinement{.address_space = config.memory_bytes + kOwnMemory};
   std::uint64_t largest = config.memory_bytes + kBesideMemory;
   for (const scenario::Disk& disk : config.disks) {
