@@ -97,13 +97,22 @@ const std::vector<const Detail*>& details() {
   return all;
 }
 
-// Most lines hold none: one scan tells.
-bool holds_a_detail(std::string_view text) {
+// Lines about one function that belong to no stack: a lock's, a workqueue's. Kernels before 4.14
+// put the place under the line with the lock: " at: [<...>] f+0x1/0x2".
+constexpr std::string_view kLockAt = ", at: ";
+constexpr std::string_view kLockAtAddress = " at: [";
+constexpr std::string_view kLastFunction = "last function: ";
+
+// Most lines hold no fact and no site: one scan tells.
+bool holds_any(std::string_view text) {
   static const Pattern kNeedles = [] {
     std::string any;
     for (const Detail* detail : details()) {
       any += any.empty() ? "" : "|";
       any += literal(detail->needle);
+    }
+    for (const std::string_view site : {kLockAt, kLockAtAddress, kLastFunction}) {
+      any += "|" + literal(site);
     }
     return Pattern(any);
   }();
@@ -223,8 +232,10 @@ bool BodyParser::feed(std::string_view text) {
   if (feed_stack(text)) return true;
   bool belongs = feed_program_counter(text);
   belongs = feed_registers(text) || belongs;
-  belongs = feed_details(text) || belongs;
-  belongs = feed_site(text) || belongs;
+  if (holds_any(text)) {
+    belongs = feed_details(text) || belongs;
+    belongs = feed_site(text) || belongs;
+  }
   return belongs || is_filler(text);
 }
 
@@ -308,25 +319,22 @@ bool BodyParser::feed_program_counter(std::string_view text) {
   return true;
 }
 
-// Lines about one function that belong to no stack.
 bool BodyParser::feed_site(std::string_view text) {
-  constexpr std::string_view kAt = ", at: ";
-  constexpr std::string_view kLast = "last function: ";
-  if (const std::size_t at = text.find(kAt); at != std::string_view::npos) {
-    auto site = parse_frame(text.substr(at + kAt.size()));
+  std::size_t at = text.find(kLockAt);
+  if (at != std::string_view::npos) at += kLockAt.size();
+  if (at == std::string_view::npos) {
+    at = text.find(kLockAtAddress);
+    if (at != std::string_view::npos) at += kLockAtAddress.size() - 1;
+  }
+  if (at != std::string_view::npos) {
+    auto site = parse_frame(text.substr(at));
     if (site) add_step(Mark::kLockSite, std::move(*site));
     return site.has_value();
   }
-  // Kernels before 4.14 put the place under the line with the lock: " at: [<...>] f+0x1/0x2".
-  if (const std::size_t at = text.find(" at: ["); at != std::string_view::npos) {
-    auto site = parse_frame(text.substr(at + 5));
-    if (site) add_step(Mark::kLockSite, std::move(*site));
-    return site.has_value();
-  }
-  const std::size_t last = text.find(kLast);
+  const std::size_t last = text.find(kLastFunction);
   if (last == std::string_view::npos) return false;
   Frame frame;
-  frame.function = plain_name(text.substr(last + kLast.size()));
+  frame.function = plain_name(text.substr(last + kLastFunction.size()));
   add_step(Mark::kLastWorked, std::move(frame));
   return true;
 }
@@ -344,7 +352,6 @@ bool BodyParser::feed_registers(std::string_view text) {
 }
 
 bool BodyParser::feed_details(std::string_view text) {
-  if (!holds_a_detail(text)) return false;
   Captures captures;
   for (const Detail* detail : details()) {
     if (text.find(detail->needle) == std::string_view::npos) continue;

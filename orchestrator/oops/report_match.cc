@@ -29,40 +29,49 @@ const std::vector<CompiledFormat>& compiled_formats() {
   return all;
 }
 
-void add_literal(std::string& pattern, std::string_view text) {
-  pattern += pattern.empty() ? "" : "|";
-  pattern += literal(text);
-}
+// Every needle of the table, and whose it is: one scan finds the few formats that a line may be of.
+struct Needles {
+  std::vector<std::string_view> texts;
+  std::vector<std::size_t> formats;  // of each text
+};
 
-// Every needle of the table in one pattern: most lines of a log cost no more than this scan.
-const Pattern& needles() {
-  static const Pattern all = [] {
-    std::string text;
-    for (const Format& format : formats()) {
-      for (const std::string_view needle : format.needles) add_literal(text, needle);
+const Needles& needles() {
+  static const Needles all = [] {
+    Needles made;
+    for (std::size_t i = 0; i < formats().size(); ++i) {
+      for (const std::string_view needle : formats()[i].needles) {
+        made.texts.push_back(needle);
+        made.formats.push_back(i);
+      }
     }
-    return Pattern(text);
+    return made;
   }();
   return all;
 }
 
-// The same, and the literals of lines that concern the whole log.
+// Needles, and the literals of lines with an effect: most lines of a log cost no more than this
+// scan.
 const Pattern& candidates() {
   static const Pattern all = [] {
-    std::string text;
-    for (const Format& format : formats()) {
-      for (const std::string_view needle : format.needles) add_literal(text, needle);
+    std::vector<std::string_view> texts = needles().texts;
+    for (const LogLine& line : log_lines()) texts.push_back(line.part);
+    std::string pattern;
+    for (const std::string_view text : texts) {
+      pattern += (pattern.empty() ? "" : "|") + literal(text);
     }
-    for (const LogLine& line : log_lines()) add_literal(text, line.part);
-    return Pattern(text);
+    return Pattern(pattern);
   }();
   return all;
 }
 
-bool holds_any(const std::vector<std::string_view>& literals, std::string_view text) {
-  return std::any_of(literals.begin(), literals.end(), [&](std::string_view literal) {
-    return text.find(literal) != std::string_view::npos;
-  });
+// The formats that have a needle in the text, in the table's order.
+std::vector<std::size_t> formats_in(std::string_view text) {
+  static const LiteralSet set(needles().texts);
+  std::vector<std::size_t> found = set.in(text);
+  for (std::size_t& needle : found) needle = needles().formats[needle];
+  const auto again = std::ranges::unique(found);
+  found.erase(again.begin(), again.end());
+  return found;
 }
 
 // In any case of letters: a terminal may be set to print capitals only.
@@ -88,9 +97,8 @@ bool is_candidate(std::string_view text) {
 }
 
 bool match_start(std::string_view text, Start& start) {
-  if (!needles().matches(text)) return false;
-  for (const CompiledFormat& compiled : compiled_formats()) {
-    if (!holds_any(compiled.format->needles, text)) continue;
+  for (const std::size_t index : formats_in(text)) {
+    const CompiledFormat& compiled = compiled_formats()[index];
     if (!compiled.format->unless.empty() && is_excluded(*compiled.format, text)) continue;
     for (std::size_t i = 0; i < compiled.patterns.size(); ++i) {
       if (!compiled.patterns[i]->match(text, start.captures)) continue;

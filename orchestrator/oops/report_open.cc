@@ -41,14 +41,6 @@ std::string capitalised_access(const std::string& access) {
   return access == "write" ? " Write" : "";
 }
 
-// Messages of no report that have a stack nevertheless.
-bool prints_a_stack(std::string_view text) {
-  constexpr std::string_view kMessages =
-      "vmalloc: allocation failure:|FAULT_INJECTION: forcing a failure|FAULT_FLAG_ALLOW_RETRY "
-      "missing";
-  return holds_one_of(text, kMessages);
-}
-
 // Timestamps of other lines in a title: two lines were printed over each other.
 bool is_mixed(std::string_view title) {
   static const Pattern kStamp(R"(\[ *\d+\.\d+\])");
@@ -114,13 +106,16 @@ bool OpenReport::continues(const Start& next) const {
   return splat && announces() && lines_ <= kAnnouncedWithin && !body_.has_stack();
 }
 
+void OpenReport::note(Effect effect) {
+  if (effect == Effect::kTracesOthers) traced_elsewhere_ = true;
+  // Without caller ids, what follows cannot be told from the stack that comes with these.
+  if (effect == Effect::kForeignStack && caller_.empty()) body_.close_trail();
+}
+
 bool OpenReport::take(const Line& line, std::size_t number) {
   if (lines_ == 1) below_ = line.text.substr(0, kMaxKept);
   ++lines_;
   if (!needed_seen_) needed_seen_ = holds_one_of(line.text, start().spelling->needs);
-  if (line.text.find("Sending NMI from CPU") != std::string_view::npos) traced_elsewhere_ = true;
-  // Without caller ids, what follows cannot be told from the stack that comes with these.
-  if (caller_.empty() && prints_a_stack(line.text)) body_.close_trail();
   const bool belongs = body_.feed(line.text);
   if (line.text.empty()) return belongs;
   foreign_ = belongs ? 0 : foreign_ + 1;

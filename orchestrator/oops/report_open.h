@@ -11,6 +11,7 @@
 #include "oops/report_body.h"
 #include "oops/report_formats.h"
 #include "oops/report_lines.h"
+#include "oops/report_log.h"
 
 namespace rig::oops {
 
@@ -40,6 +41,9 @@ class OpenReport {
   bool may_own(const Line& line) const;
   // Does the first line of a report belong to this one?
   bool continues(const Start& next) const;
+
+  // The next line has that effect.
+  void note(Effect effect);
 
   enum class Takes { kMore, kEnough };
   Takes feed(const Line& line, std::size_t number);

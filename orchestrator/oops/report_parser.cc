@@ -99,9 +99,14 @@ class ReportStream::Impl {
     if (!running_) running_ = lines.find_first_not_of(" \t\r\n") != std::string_view::npos;
   }
 
-  // What a line says of the whole log. True when it is a boot that nobody asked for.
-  bool note_effect(std::string_view text) {
+  // What a line says of the whole log, or of what follows. True when it is a boot that nobody
+  // asked for.
+  bool note_effect(const Line& line) {
+    const std::string_view text = line.text;
     const auto effect = effect_on_log(text);
+    for (const auto& open : open_) {
+      if (effect && open->may_own(line)) open->note(*effect);
+    }
     if (effect == Effect::kSuppressed) suppressed_ = true;
     if (effect == Effect::kConsoleLost) console_lost_ = true;
     if (effect == Effect::kPanicked) panicked_ = true;
@@ -126,7 +131,7 @@ class ReportStream::Impl {
       return;
     }
     Start start;
-    const bool rebooted = note_effect(line.text);
+    const bool rebooted = note_effect(line);
     const bool starts = match_start(line.text, start);
     if (starts && start.format->boot && !rebooted) return;
     if (!starts) {

@@ -2,6 +2,7 @@
 #include "oops/report_pattern.h"
 
 #include <re2/re2.h>
+#include <re2/set.h>
 
 #include <algorithm>
 #include <array>
@@ -16,7 +17,34 @@ re2::StringPiece piece(std::string_view text) {
   return {text.data(), text.size()};
 }
 
+re2::RE2::Options options() {
+  re2::RE2::Options made;
+  made.set_encoding(re2::RE2::Options::EncodingLatin1);  // consoles are bytes
+  made.set_log_errors(false);
+  return made;
+}
+
 }  // namespace
+
+class LiteralSet::Compiled : public re2::RE2::Set {
+ public:
+  Compiled() : Set(options(), re2::RE2::UNANCHORED) {}
+};
+
+LiteralSet::LiteralSet(const std::vector<std::string_view>& literals)
+    : compiled_(std::make_unique<Compiled>()) {
+  for (const std::string_view text : literals) compiled_->Add(literal(text), nullptr);
+  compiled_->Compile();
+}
+
+LiteralSet::~LiteralSet() = default;
+
+std::vector<std::size_t> LiteralSet::in(std::string_view text) const {
+  std::vector<int> found;
+  compiled_->Match(piece(text), &found);
+  std::ranges::sort(found);
+  return {found.begin(), found.end()};
+}
 
 std::string literal(std::string_view text) {
   std::string pattern;
@@ -42,10 +70,7 @@ Pattern::~Pattern() = default;
 
 const re2::RE2& Pattern::compiled() const {
   std::call_once(once_, [this] {
-    re2::RE2::Options options;
-    options.set_encoding(re2::RE2::Options::EncodingLatin1);  // consoles are bytes
-    options.set_log_errors(false);
-    re_ = std::make_unique<re2::RE2>(piece(text_), options);
+    re_ = std::make_unique<re2::RE2>(piece(text_), options());
     for (const auto& [index, name] : re_->CapturingGroupNames()) {
       if (index < kMaxGroups) names_.emplace_back(index, name);
     }

@@ -68,4 +68,20 @@ class Pattern {
   mutable std::vector<std::pair<int, std::string>> names_;
 };
 
+// Many literals looked for in one scan. May be shared by threads.
+class LiteralSet {
+ public:
+  explicit LiteralSet(const std::vector<std::string_view>& literals);
+  ~LiteralSet();
+  LiteralSet(const LiteralSet&) = delete;
+  LiteralSet& operator=(const LiteralSet&) = delete;
+
+  // The indices of those that the text holds, in order.
+  std::vector<std::size_t> in(std::string_view text) const;
+
+ private:
+  class Compiled;
+  std::unique_ptr<Compiled> compiled_;
+};
+
 }  // namespace rig::oops
