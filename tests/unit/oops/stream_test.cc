@@ -198,9 +198,21 @@ TEST(Stream, TimeGrowsWithTheText) {
       {"brackets on one line",
        [](std::size_t n) { return "BUG: KASAN: [" + repeated("[ 1.2", n) + "\n"; }},
       {"needles on one line", [](std::size_t n) { return repeated("WARNING: BUG: INFO: ", n); }},
-      {"locks", [](std::size_t n) {
+      {"locks",
+       [](std::size_t n) {
          return "WARNING: possible circular locking dependency detected\n" +
                 repeated("x is trying to acquire lock: (l), at: f+0x1/0x2\n", n);
+       }},
+      {"one short report", [](std::size_t n) { return repeated(kWarning, n); }},
+      {"a line without end", [](std::size_t n) { return repeated("no end in sight ", n); }},
+      {"a report's line without end",
+       [](std::size_t n) { return "BUG: KASAN: use-after-free in f" + repeated("+0x1/0x2 ", n); }},
+      {"reports within reports", [](std::size_t n) {
+         return repeated(
+             "[    1.0][    T1] BUG: KASAN: use-after-free in f+0x1/0x2\n"
+             "[    1.0][    T2] WARNING: possible recursive locking detected\n"
+             "[    1.0][    T3] Call Trace:\n[    1.0][    T1]  g+0x1/0x2\n",
+             n);
        }}};
   for (const Nasty& form : kForms) {
     std::size_t units = 1000;
@@ -208,6 +220,21 @@ TEST(Stream, TimeGrowsWithTheText) {
     const double once = seconds(form.make(units));
     const double twice = seconds(form.make(2 * units));
     EXPECT_LT(twice, 3.5 * once + 0.01) << form.name << " of " << units;
+  }
+}
+
+// The same at the size of a real log: 10 MB cost four times as much as a quarter of them, and
+// nothing that a reader would notice.
+TEST(Stream, TenMegabytesOfAnythingCostLittle) {
+  constexpr std::size_t kSize = 10'000'000;
+  for (const std::string_view unit :
+       {std::string_view("no end in sight "), kWarning,
+        std::string_view("[    1.0][    T1] BUG: KASAN: use-after-free in f+0x1/0x2\n"
+                         "[    1.0][    T2] general protection fault: 0000 [#1]\n")}) {
+    const double quarter = seconds(repeated(unit, kSize / 4 / unit.size()));
+    const double whole = seconds(repeated(unit, kSize / unit.size()));
+    EXPECT_LT(whole, 8 * quarter + 0.1) << unit;
+    EXPECT_LT(whole, 10) << unit;
   }
 }
 
