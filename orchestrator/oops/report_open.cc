@@ -41,6 +41,15 @@ std::string capitalised_access(const std::string& access) {
   return access == "write" ? " Write" : "";
 }
 
+// "=====", "------------[ cut here ]------------".
+bool is_ruler(std::string_view text) {
+  constexpr std::string_view kCut = "[ cut here ]";
+  const std::size_t cut = text.find(kCut);
+  const std::string_view before = text.substr(0, cut);
+  return before.size() >= 8 && before.find_first_not_of(before.front()) == std::string_view::npos &&
+         (before.front() == '=' || before.front() == '-');
+}
+
 // Timestamps of other lines in a title: two lines were printed over each other.
 bool is_mixed(std::string_view title) {
   static const Pattern kStamp(R"(\[ *\d+\.\d+\])");
@@ -112,12 +121,22 @@ void OpenReport::note(Effect effect) {
   if (effect == Effect::kForeignStack && caller_.empty()) body_.close_trail();
 }
 
+void OpenReport::close_with_ruler() {
+  if (ruler_) report_.last_line = *ruler_;
+  ruler_.reset();
+}
+
 bool OpenReport::take(const Line& line, std::size_t number) {
   if (lines_ == 1) below_ = line.text.substr(0, kMaxKept);
   ++lines_;
   if (!needed_seen_) needed_seen_ = holds_one_of(line.text, start().spelling->needs);
   const bool belongs = body_.feed(line.text);
   if (line.text.empty()) return belongs;
+  if (is_ruler(line.text)) {
+    if (foreign_ == 0) ruler_ = number;
+    return belongs;
+  }
+  close_with_ruler();
   foreign_ = belongs ? 0 : foreign_ + 1;
   // A program's lines, and prose around what was pasted, may look like a report's.
   if (belongs && (line.stamped || !stamped_)) report_.last_line = number;
@@ -194,6 +213,7 @@ void OpenReport::find_alternatives(const Captures& values) {
 
 Report OpenReport::finish() {
   const Trail& trail = body_.trail();
+  close_with_ruler();
   report_.frames = innermost_first(body_.program_counter(), body_.stack());
   report_.allocated = innermost_first(std::nullopt, body_.allocated());
   report_.freed = innermost_first(std::nullopt, body_.freed());

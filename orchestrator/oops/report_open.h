@@ -49,6 +49,8 @@ class OpenReport {
   Takes feed(const Line& line, std::size_t number);
   // The same for the first line of a report that continues this one.
   Takes feed_start(const Line& line, const Start& next, std::size_t number);
+  // Another report has begun, and its ruler with it.
+  void drop_ruler() { ruler_.reset(); }
   // Another report has begun; true when this one still waits for its stack, and can tell its lines.
   bool waits() const { return !caller_.empty() && !body_.has_stack(); }
 
@@ -62,6 +64,7 @@ class OpenReport {
   const Start& naming() const { return splat_ ? splat_->start() : first_.start(); }
   bool announces() const { return start().format->role == Role::kMessage; }
   bool take(const Line& line, std::size_t number);
+  void close_with_ruler();
   void name_function(const Start& start);
   Captures title_values() const;
   std::string cut_title() const;
@@ -74,10 +77,12 @@ class OpenReport {
   Report report_;
   BodyParser body_;
   std::optional<Frame> named_;
-  std::string below_;              // the line below the first
-  bool needed_seen_ = false;       // Spelling::needs
-  std::size_t lines_ = 1;          // of its own, so far
-  std::size_t foreign_ = 0;        // in a row, between two that belong
+  std::string below_;         // the line below the first
+  bool needed_seen_ = false;  // Spelling::needs
+  std::size_t lines_ = 1;     // of its own, so far
+  std::size_t foreign_ = 0;   // in a row, between two that belong
+  std::optional<std::size_t>
+      ruler_;                      // a line of dashes right behind it: its end, or the next's begin
   bool traced_elsewhere_ = false;  // the others were asked for their stacks
 };
 

@@ -183,8 +183,10 @@ class ReportStream::Impl {
         if ((*open)->feed_start(line, start, number_) == OpenReport::Takes::kEnough) close(open);
         return true;
       } else if (start.format->role == Role::kMessage) {
+        (*open)->drop_ruler();
         ++open;  // its WARNING or BUG will show whether it interrupts this one
       } else {
+        (*open)->drop_ruler();
         open = (*open)->waits() && open_.size() < kMaxOpen ? open + 1 : close(open);
       }
     }
