@@ -131,6 +131,7 @@ std::vector<Format> bad_pages() {
            .look = Look::kNowhere,
            .stackless = true},
           {.family = "dentry",
+           .role = Role::kMessage,
            .needles = {"BUG: Dentry "},
            .spellings =
                {{.pattern =
@@ -241,6 +242,12 @@ std::vector<Format> warning_formats() {
   all.push_back(
       {.pattern = RIG_WARN_PREFIX
        R"([\w./-]+\.\w+:\d+ (?:at )?(?:(?P<func>[A-Za-z_<][^\s+(,]*(?: as [^+]+)?)|0x[0-9a-f]+))" RIG_WARN_REST,
+       .kind = "warning",
+       .title = "WARNING in {function}"});
+  // Without CONFIG_DEBUG_BUGVERBOSE there is no file.
+  all.push_back(
+      {.pattern =
+           R"(WARNING: CPU: (?P<cpu>\d+) PID: (?P<pid>-?\d+) at (?:(?P<func>[A-Za-z_<][^\s+(,]*)\+0x|0x[0-9a-f]{8}))",
        .kind = "warning",
        .title = "WARNING in {function}"});
   return {{.family = "warning",

@@ -149,13 +149,13 @@ std::vector<Format> contexts() {
        .type = "ATOMIC_SLEEP"},
       {.family = "atomic-sleep",
        .needles = {"BUG: workqueue leaked "},
-       // 6.10 says "leaked atomic, lock or RCU".
+       // 6.10 says "leaked atomic, lock or RCU", and names the function behind "workfn=".
        .spellings =
            {{.pattern =
                  R"(BUG: workqueue (?P<what>leaked [\w, ]+?): (?P<comm>.+)(?:/0x[0-9a-f]+/|\[)(?P<pid>\d+))",
              .kind = "leaked-atomic",
              .title = "BUG: workqueue {what} in {function}",
-             .needs = "last function: "}},
+             .needs = "last function: |workfn="}},
        .look = Look::kLastWorked,
        .stackless = true},
       {.family = "preemption",

@@ -126,7 +126,7 @@ std::vector<Format> races_and_arithmetic() {
        .needles = {"BUG: KCSAN: "},
        .spellings =
            {{.pattern =
-                 R"(BUG: (?P<cut>KCSAN: (?P<bug>data-race) in (?P<func>[^\s+]+) / (?P<what>[^\s+]+)))",
+                 R"(BUG: (?P<cut>KCSAN: (?P<bug>data-race) in (?P<func>[^\s+]+)(?: \[(?P<module>[\w-]+)\])? / (?P<what>[^\s+]+)))",
              .kind = "kcsan-{bug}",
              .title = "KCSAN: {bug} in {func} / {what}",
              .type = "KCSAN-DATARACE"},
@@ -158,7 +158,12 @@ std::vector<Format> races_and_arithmetic() {
                       .type = "MEMORY_SAFETY_UBSAN"},
                      {.pattern = R"(UBSAN: (?P<bug>[a-z][\w -]+?) in )",
                       .kind = "ubsan-{bug}",
-                      .title = "UBSAN: {bug} in {function}"}},
+                      .title = "UBSAN: {bug} in {function}"},
+                     // With CONFIG_UBSAN_TRAP: "UBSAN: shift out of bounds at f+0x1/0x2".
+                     {.pattern = R"(UBSAN: (?P<bug>[a-z][\w -]+?) at (?P<func>[^\s+]+)\+0x)",
+                      .kind = "ubsan-{bug}",
+                      .title = "UBSAN: {bug} in {function}",
+                      .look = Look::kNamed}},
        .bugs = {"array-index-out-of-bounds", "shift-out-of-bounds", "signed-integer-overflow",
                 "unsigned-integer-overflow", "negation-overflow", "division-overflow",
                 "object-size-mismatch", "misaligned-access", "invalid-load", "unreachable",
@@ -207,7 +212,7 @@ Format slub() {
             .kind = "slub-invalid-object",
             .title = "SLUB: invalid object pointer in {function}"},
            {.pattern = RIG_SLUB
-            R"((?:Wrong (?:number of objects|object count)|objects \d+ > max|inuse \d+ > max|Not a valid slab page|page slab pointer corrupt))",
+            R"((?:Wrong (?:number of objects|object count)|objects \d+ > max|inuse \d+ > max|Not a valid slab page|page slab pointer corrupt|Slab disabled since|Slab has \d+ allocated objects|Bulk free expected))",
             .kind = "slub-slab-corrupt",
             .title = "SLUB: slab corrupt in {function}"},
            {.pattern = RIG_SLUB R"(Objects remaining (?:in|on))",
@@ -221,10 +226,31 @@ Format slub() {
 
 #undef RIG_SLUB
 
+// mm/slab.c, until 6.7. An object is found corrupted when it is allocated: the stack tells nothing.
+Format slab() {
+  return {
+      .family = "slab",
+      .needles = {"lab corruption", "slab error in "},
+      .spellings =
+          {{.pattern =
+                R"([Ss]lab corruption(?: \((?P<taint>[^)]*)\))?: (?P<cache>\S+) start=(?P<addr>[0-9a-f]+), len=(?P<size>\d+))",
+            .kind = "slab-corruption",
+            .title = "SLAB: object corrupted in {cache}",
+            .look = Look::kNowhere},
+           {.pattern =
+                R"(slab error in \w+\(\): cache `(?P<cache>[^']+)': (?:double free|memory outside))",
+            .kind = "slab-redzone-overwritten",
+            .title = "SLAB: redzone overwritten in {function}"}},
+      .skip = &slab_checkers(),
+      .look = Look::kTrace,
+      .type = "MEMORY_SAFETY_BUG",
+      .stackless = true};
+}
+
 }  // namespace
 
 std::vector<Format> memory_checker_formats() {
-  std::vector<Format> all = {kasan(), kfence(), kmsan(), slub()};
+  std::vector<Format> all = {kasan(), kfence(), kmsan(), slub(), slab()};
   for (Format& format : races_and_arithmetic()) all.push_back(std::move(format));
   return all;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What exceptions print: arch/x86/mm/fault.c, arch/x86/kernel/{traps,dumpstack}.c,
-// arch/arm64/mm/fault.c, arch/arm64/kernel/traps.c, arch/arm/mm/fault.c, 3.10 to 6.x.
+// arch/arm64/mm/fault.c, arch/arm64/kernel/traps.c, arch/{arm,powerpc,riscv}/mm/fault.c,
+// arch/riscv/kernel/traps.c, kernel/cfi.c, 3.10 to 6.x.
 // Order matters where two formats share a needle: the special one comes first.
 #include "oops/report_formats.h"
 
@@ -46,11 +47,11 @@ std::vector<Format> page_faults() {
        .needles = {"NULL pointer dereference"},
        .spellings =
            {{.pattern =
-                 R"([Uu]nable to handle kernel NULL pointer dereference(?: \((?P<access>read|write)\))?(?: at (?:virtual address )?(?:0x)?(?P<addr>[0-9a-f]+))?)",
+                 R"([Uu]nable to handle kernel NULL pointer dereference(?: \((?P<access>read|write)\))?(?: at (?:virtual address )?(?:0x)?(?P<addr>[0-9a-f]+))?(?: when (?P<access2>read|write|execute))?)",
              .kind = "null-deref",
              .title = "BUG: unable to handle kernel NULL pointer dereference in {function}"},
             {.pattern =
-                 R"(BUG: [Kk]ernel NULL pointer dereference, address: (?:0x)?(?P<addr>[0-9a-f]+))",
+                 R"(BUG: [Kk]ernel NULL pointer dereference(?:, address:| on (?P<access>read|write) at) (?:0x)?(?P<addr>[0-9a-f]+))",
              .kind = "null-deref",
              .title = "BUG: unable to handle kernel NULL pointer dereference in {function}"}},
        .type = "NULL-POINTER-DEREFERENCE",
@@ -60,7 +61,7 @@ std::vector<Format> page_faults() {
        .needles = {"nable to handle "},
        .spellings =
            {{.pattern =
-                 R"([Uu]nable to handle (?:kernel )?(?:paging request|read from unreadable memory|write to read-only memory|execute from non-executable memory|data access[\w ]*)(?: at| on \w+)?(?: virtual address)? (?:0x)?(?P<addr>[0-9a-f]+))",
+                 R"([Uu]nable to handle (?:kernel )?(?:paging request|read from unreadable memory|write to read-only memory|execute from non-executable memory|data access[\w ]*)(?: at| on \w+)?(?: virtual address)? (?:0x)?(?P<addr>[0-9a-f]+)(?: when (?P<access>read|write|execute))?)",
              .kind = "paging-fault",
              .title = "BUG: unable to handle kernel paging request in {function}"},
             {.pattern = R"([Uu]nable to handle page fault for address: (?:0x)?(?P<addr>[0-9a-f]+))",
@@ -71,6 +72,9 @@ std::vector<Format> page_faults() {
              .kind = "paging-fault",
              .title = "BUG: unable to handle kernel {what} in {function}",
              .type = ""},
+            {.pattern = R"(BUG: Unable to handle kernel (?P<access>instruction fetch))",
+             .kind = "paging-fault",
+             .title = "BUG: unable to handle kernel paging request in {function}"},
             // Old kernels print the rest of the line with a second printk().
             {.pattern = R"(BUG: [Uu]nable to handle kernel *(?:$|\[ *\d+\.))",
              .kind = "paging-fault",
@@ -105,7 +109,7 @@ std::vector<Format> traps() {
        // "traps: sh[12] general protection fault ip:... error:0 in libc.so" is a program's.
        .spellings =
            {{.pattern =
-                 R"(general protection fault(?:,? (?:probably |maybe )?for (?:non-canonical )?address 0x(?P<addr>[0-9a-f]+))?: [0-9a-f]{1,4}(?: |$))",
+                 R"(general protection fault(?:,? [a-zA-Z -]+ 0x(?P<addr>[0-9a-f]+))?: [0-9a-f]{1,4}(?: |$))",
              .kind = "gpf",
              .title = "general protection fault in {function}"}},
        .type = "DoS",
@@ -115,7 +119,8 @@ std::vector<Format> traps() {
        .needles = {"divide error: ", "divide_error: ", "stack segment: ", "invalid opcode: ",
                    "int3: ", "alignment check: ", "segment not present: ", "invalid TSS: ",
                    "control protection fault: ", "Control protection fault", "debug: 00",
-                   "bounds: ", "coprocessor segment overrun: ", "Missing ENDBR: "},
+                   "bounds: ", "coprocessor segment overrun: ", "Missing ENDBR: ",
+                   "Bad pagetable: "},
        .spellings =
            {// The underscore is 5.8's.
             {.pattern = R"(divide[ _]error: [0-9a-f]{1,4} \[#)",
@@ -139,6 +144,9 @@ std::vector<Format> traps() {
                  R"((?P<what>segment not present|invalid TSS|debug|bounds|coprocessor segment overrun): [0-9a-f]{1,4} \[#)",
              .kind = "trap",
              .title = "{what} in {function}"},
+            {.pattern = R"(Bad pagetable: [0-9a-f]{1,4} \[#)",
+             .kind = "bad-pagetable",
+             .title = "bad pagetable in {function}"},
             {.pattern = R"([Cc]ontrol protection fault: [0-9a-f]{1,4} \[#)",
              .kind = "trap",
              .title = "control protection fault in {function}"},
@@ -149,11 +157,15 @@ std::vector<Format> traps() {
        .type = "DoS",
        .names_exception = true},
       {.family = "double-fault",
-       .needles = {"double fault"},
+       .needles = {"double fault", "PANIC: early exception"},
        .spellings = {{.pattern = R"(PANIC: double fault)",
                       .kind = "double-fault",
                       .title = "PANIC: double fault in {function}"},
-                     {.pattern = R"(^double fault: [0-9a-f]{1,4} \[#)",
+                     // Before there are handlers: arch/x86/mm/extable.c.
+                     {.pattern = R"(PANIC: early exception)",
+                      .kind = "early-exception",
+                      .title = "PANIC: early exception in {function}"},
+                     {.pattern = R"(^(?:Oops: )?double fault: [0-9a-f]{1,4} \[#)",
                       .kind = "double-fault",
                       .title = "PANIC: double fault in {function}"}},
        .look = Look::kProgramCounter,
@@ -161,7 +173,7 @@ std::vector<Format> traps() {
        .names_exception = true},
       {.family = "oops",
        .role = Role::kFollowUp,
-       .needles = {"Internal error: ", "Oops: ", "Unexpected kernel BRK exception"},
+       .needles = {"Internal error: ", "Oops", "Kernel BUG [#", "Unexpected kernel BRK exception"},
        .spellings = {{.pattern = R"(Internal error: Oops - BUG: )",
                       .kind = "kernel-bug",
                       .title = "Internal error in {function}"},
@@ -174,11 +186,40 @@ std::vector<Format> traps() {
                      {.pattern = R"(^Oops: [0-9a-f]{4,} \[#\d+\])",
                       .kind = "oops",
                       .title = "Oops in {function}"},
+                     // RISC-V, and PowerPC with the signal.
+                     {.pattern = R"(^Oops - illegal instruction \[#\d+\])",
+                      .kind = "invalid-opcode",
+                      .title = "Oops in {function}"},
+                     {.pattern = R"(^Oops(?: - [\w ()]+|: [\w ]+, sig: \d+)? \[#\d+\])",
+                      .kind = "oops",
+                      .title = "Oops in {function}"},
+                     {.pattern = R"(^Kernel BUG \[#\d+\])",
+                      .kind = "kernel-bug",
+                      .title = "kernel BUG in {function}",
+                      .type = "BUG"},
                      {.pattern = R"(^Unexpected kernel BRK exception)",
                       .kind = "internal-error",
                       .title = "Internal error in {function}"}},
        .type = "DoS",
        .alt = {"bad-access in {function}"}}};
+}
+
+// Indirect calls to functions of another type (CONFIG_CFI_CLANG). Before 6.1 the caller is told in
+// the WARNING or panic that follows.
+Format control_flow() {
+  return {.family = "cfi",
+          .needles = {"CFI failure"},
+          .spellings = {{.pattern = R"(CFI failure at (?P<func>[A-Za-z_][^\s+]*)\+0x)",
+                         .kind = "cfi",
+                         .title = "CFI failure in {function}",
+                         .look = Look::kNamed},
+                        {.pattern = R"(^CFI failure \(target: )",
+                         .kind = "cfi",
+                         .title = "CFI failure in {function}"}},
+          .skip = &control_flow_checkers(),
+          .look = Look::kTrace,
+          .type = "DoS",
+          .repeats = true};
 }
 
 }  // namespace
@@ -187,6 +228,7 @@ std::vector<Format> oops_formats() {
   std::vector<Format> all = stack_overflows();
   for (Format& format : page_faults()) all.push_back(std::move(format));
   for (Format& format : traps()) all.push_back(std::move(format));
+  all.push_back(control_flow());
   return all;
 }
 

@@ -101,7 +101,7 @@ const std::vector<const Detail*>& details() {
 // put the place under the line with the lock: " at: [<...>] f+0x1/0x2".
 constexpr std::string_view kLockAt = ", at: ";
 constexpr std::string_view kLockAtAddress = " at: [";
-constexpr std::string_view kLastFunction = "last function: ";
+constexpr std::string_view kLastFunctions[] = {"last function: ", " workfn="};
 
 // Most lines hold no fact and no site: one scan tells.
 bool holds_any(std::string_view text) {
@@ -111,9 +111,8 @@ bool holds_any(std::string_view text) {
       any += any.empty() ? "" : "|";
       any += literal(detail->needle);
     }
-    for (const std::string_view site : {kLockAt, kLockAtAddress, kLastFunction}) {
-      any += "|" + literal(site);
-    }
+    for (const std::string_view site : {kLockAt, kLockAtAddress}) any += "|" + literal(site);
+    for (const std::string_view site : kLastFunctions) any += "|" + literal(site);
     return Pattern(any);
   }();
   return kNeedles.matches(text);
@@ -190,7 +189,7 @@ std::string decode_error_code(std::string_view text) {
 // Lines without facts that still belong to a report.
 bool is_filler(std::string_view text) {
   static const Pattern kFiller(
-      R"(^\s*(?:Modules linked in|Hardware name|Code: |Stack:|Workqueue: |task: |Oops: |PGD |pgd = |\*?\[[0-9a-f]{8,16}\] |Mem abort info|Data abort info|ESR = |EC = |SET = |EA = |FSC = |ISV = |CM = |user pgtable|swapper pgtable|Internal error|SMP|PREEMPT|Dumping ftrace|\(ftrace|----*|====*|\*\*\*|Kernel Offset|Rebooting in|Kernel panic|<(?:/)?(?:IRQ|TASK|NMI|SOFTIRQ|#DF|#PF|EOI|ENTRY)|#PF: |-----\[|---\[|8<---|The buggy address|page:|flags: |raw: |page dumped|Memory state|[ >]?[0-9a-f]{16}: |\^|Object |Redzone |Padding |Bytes b4|Slab 0x|INFO: (?:Slab|Object|0x|Allocated|Freed)|FIX |0x[0-9a-f]+-0x|Allocated |Freed |[a-z_]+ (?:of size|by task)|which belongs|Disabling lock|Showing|locks? held|#\d+: |other info|Possible|CPU0|the existing|-> #|Chain exists|stack backtrace|but task|which lock|is trying|Last |kfence-#|KASAN: |list_(?:add|del)|kernel BUG|invalid opcode|WARNING: |Call [Tt]race|fbcon|[0-9a-f]{4}: +[0-9a-f]{8} |Register [rx]\d+ information|r\d+:[0-9a-f]{8}|watchdog|[0-9a-f]{16}(?: [0-9a-f]{16})+|Call Trace|unwind|irq event|hardirqs|softirqs|Local variable|=> |Bytes |Uninit|Memory access|Data copied|value changed|RIP |\? 0x|entry_|general protection)|^\[<[0-9a-f]+>\])");
+      R"(^\s*(?:Modules linked in|Hardware name|Code: |Stack:|Workqueue: |task: |Oops[: [-]|PGD |pgd = |\*?\[[0-9a-f]{8,16}\] |Mem abort info|Data abort info|ESR = |EC = |SET = |EA = |FSC = |ISV = |CM = |user pgtable|swapper pgtable|Internal error|SMP|PREEMPT|Dumping ftrace|\(ftrace|----*|====*|\*\*\*|Kernel Offset|Rebooting in|Kernel panic|<(?:/)?(?:IRQ|TASK|NMI|SOFTIRQ|#DF|#PF|EOI|ENTRY)|#PF: |-----\[|---\[|8<---|The buggy address|page:|flags: |raw: |page dumped|Memory state|[ >]?[0-9a-f]{16}: |\^|Object |Redzone |Padding |Bytes b4|Slab 0x|INFO: (?:Slab|Object|0x|Allocated|Freed)|FIX |0x[0-9a-f]+-0x|Allocated |Freed |[a-z_]+ (?:of size|by task)|which belongs|Disabling lock|Showing|(?:\d+ )?locks? held|#\d+: |other info|Possible|CPU0|the existing|-> #|Chain exists|stack backtrace|but task|which lock|is trying|Last |kfence-#|KASAN: |list_(?:add|del)|kernel BUG|invalid opcode|WARNING: |Call [Tt]race|fbcon|[0-9a-f]{4}: +[0-9a-f]{8} |Register [rx]\d+ information|r\d+:[0-9a-f]{8}|watchdog|[0-9a-f]{16}(?: [0-9a-f]{16})+|Call Trace|unwind|workqueue [\w.-]+: flags|pwq \d+: |in-flight: |pending: |[0-9a-f]{3}: (?:[0-9a-f]{2} )+|(?:Prev|Next) obj: |Last user: |irq event|hardirqs|softirqs|Local variable|=> |Bytes |Uninit|Memory access|Data copied|value changed|RIP |\? 0x|entry_|general protection)|^\[<[0-9a-f]+>\])");
   if (text.empty()) return true;
   return kFiller.matches(text);
 }
@@ -210,6 +209,7 @@ void fill_fields(const Captures& captures, Report& report) {
   fill_number(captures["cpu"], 10, report.cpu);
   fill_number(captures["cpu2"], 10, report.cpu);
   fill_text(access_word(captures["access"]), report.access);
+  fill_text(access_word(captures["access2"]), report.access);
   fill_text(captures["cache"], report.cache);
   fill_text(captures["comm"], report.comm);
   if (const auto taint = captures["taint"]; report.taint.empty() && !taint.empty()) {
@@ -331,12 +331,16 @@ bool BodyParser::feed_site(std::string_view text) {
     if (site) add_step(Mark::kLockSite, std::move(*site));
     return site.has_value();
   }
-  const std::size_t last = text.find(kLastFunction);
-  if (last == std::string_view::npos) return false;
-  Frame frame;
-  frame.function = plain_name(text.substr(last + kLastFunction.size()));
-  add_step(Mark::kLastWorked, std::move(frame));
-  return true;
+  for (const std::string_view needle : kLastFunctions) {
+    const std::size_t last = text.find(needle);
+    if (last == std::string_view::npos) continue;
+    const std::string_view name = text.substr(last + needle.size());
+    Frame frame;
+    frame.function = plain_name(name.substr(0, name.find(' ')));
+    add_step(Mark::kLastWorked, std::move(frame));
+    return true;
+  }
+  return false;
 }
 
 bool BodyParser::feed_registers(std::string_view text) {

@@ -97,6 +97,8 @@ bool is_candidate(std::string_view text) {
 }
 
 bool match_start(std::string_view text, Start& start) {
+  // "---[ end Kernel panic - not syncing: ... ]---" repeats what the panic began with.
+  if (text.starts_with("---[ end ")) return false;
   for (const std::size_t index : formats_in(text)) {
     const CompiledFormat& compiled = compiled_formats()[index];
     if (!compiled.format->unless.empty() && is_excluded(*compiled.format, text)) continue;

@@ -30,6 +30,7 @@ const SkipList& common_helpers();     // allocators, string functions, lists, lo
 // For some formats, beside the common ones.
 const SkipList& tag_checkers();           // arm64's way from a wrong tag to KASAN
 const SkipList& slab_checkers();          // SLUB's own checks, and what calls them
+const SkipList& control_flow_checkers();  // CFI's own
 const SkipList& freeing_helpers();        // free on behalf of others
 const SkipList& uninitialised_helpers();  // pass packets, requests and text through
 const SkipList& arithmetic_checkers();    // UBSAN's own

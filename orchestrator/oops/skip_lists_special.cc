@@ -25,12 +25,19 @@ const SkipList& slab_checkers() {
                                 "*kfree*",
                                 "kvfree*",
                                 "init_object",
+                                "cache_free_debugcheck",
+                                "*slab_error",
                                 "restore_bytes",
                                 "*kmem_cache*",
                                 "dump_page*",
                                 "trace",
                                 "get_partial*",
                                 "new_slab*"};
+  return list;
+}
+
+const SkipList& control_flow_checkers() {
+  static const SkipList list = {"*__cfi_*", "*cfi_failure*", "*cfi_check*"};
   return list;
 }
 
