@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::size_t kMaxFrames = 256;
 constexpr std::size_t kMaxSteps = 2048;
+constexpr std::size_t kStrayFrames = 2;  // a stack is longer
 
 template <typename T>
 std::optional<T> number(std::string_view text, int base) {
@@ -246,6 +247,8 @@ void BodyParser::add_step(Mark mark, Frame frame) {
 }
 
 void BodyParser::begin_stack(Mark mark, std::string_view text) {
+  // "Preemption disabled at:" is one frame, above the stack's heading.
+  if (mark == Mark::kTrace && !under_heading_ && main_.size() <= kStrayFrames) main_.clear();
   if (!main_.empty()) main_closed_ = true;
   if (mark == Mark::kTrace && next_is_foreign_) mark = Mark::kForeign;
   next_is_foreign_ = mark == Mark::kForeign && !next_is_foreign_;

@@ -58,6 +58,7 @@ std::string fingerprint(const Report& report) {
     if (reporting_helpers().contains(frame.function)) continue;
     if (exception_entries().contains(frame.function)) continue;
     // Below a dispatcher every stack is the same.
+    if (frame.function.starts_with("entry_")) break;
     if (count > 0 && dispatchers().contains(frame.function)) break;
     add(frame.function);
   }

@@ -69,8 +69,7 @@ std::vector<std::size_t> formats_in(std::string_view text) {
   static const LiteralSet set(needles().texts);
   std::vector<std::size_t> found = set.in(text);
   for (std::size_t& needle : found) needle = needles().formats[needle];
-  const auto again = std::ranges::unique(found);
-  found.erase(again.begin(), again.end());
+  found.erase(std::unique(found.begin(), found.end()), found.end());
   return found;
 }
 

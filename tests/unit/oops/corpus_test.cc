@@ -116,6 +116,45 @@ std::vector<Report> everything(const Sample& sample) {
   return stream.finish();
 }
 
+// Logs of one title. What was seen by other kernels, on other architectures or with a compiler's
+// other idea of what to inline is one bug; what was reached on another way is another.
+struct Pair {
+  const char* one;
+  const char* other;
+  bool same;
+};
+
+TEST_F(Corpus, LogsOfOneBugAreGroupedAndOthersAreNot) {
+  constexpr Pair kPairs[] = {
+      {"131", "137", true},   // ipcomp_init_state()
+      {"131", "135", true},   // ... where lines of the stack were lost
+      {"223", "225", true},   // binder_release_work()
+      {"345", "347", true},   // xfrm_state_fini()
+      {"377", "469", true},   // dlfb_usb_probe(), two kernels
+      {"415", "525", true},   // netdev_freemem()
+      {"447", "1001", true},  // p9_fd_close(), mounted the old way and the new
+      {"641", "643", true},   // simple_recursive_removal(), arm64 and 32-bit ARM
+      {"269", "483", true},   // a loop found at two places
+      {"441", "443", false},  // both wait for rtnl_lock()
+      {"433", "437", false},  // both wait for RCU
+      {"433", "445", false}, {"439", "507", false}, {"223", "377", false},
+  };
+  const auto report_of = [&](std::string_view name) {
+    const auto sample = std::ranges::find(samples_, name, &Sample::name);
+    EXPECT_NE(sample, samples_.end()) << name;
+    const auto reports = everything(*sample);
+    const Report* report = headline(reports);
+    EXPECT_NE(report, nullptr) << name;
+    return report == nullptr ? Report{} : *report;
+  };
+  for (const Pair& pair : kPairs) {
+    const Report one = report_of(pair.one), other = report_of(pair.other);
+    EXPECT_EQ(same_bug(one, other), pair.same) << one.title << "\n"
+                                               << one.fingerprint << "\n"
+                                               << other.fingerprint;
+  }
+}
+
 std::string joined(const std::set<std::string>& titles) {
   return fmt::format("{}", fmt::join(titles, " + "));
 }

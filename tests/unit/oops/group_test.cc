@@ -19,7 +19,7 @@ Report first(std::string_view log) {
 // A use-after-free on x86_64 with a stack of these functions.
 Report kasan(const std::vector<std::string>& functions) {
   std::string log = fmt::format(
-      "[    1.0] BUG: KASAN: use-after-free in {}+0x5d/0x90 [m]\n"
+      "[    1.000000] BUG: KASAN: use-after-free in {}+0x5d/0x90 [m]\n"
       "[    1.000001] Write of size 4 at addr ffff8880015136e8 by task t/3\n"
       "[    1.000002] Call Trace:\n"
       "[    1.000003]  dump_stack_lvl+0x34/0x44\n"
@@ -65,6 +65,33 @@ TEST(Group, OneBugSeenByTwoDetectorsIsOne) {
       "[    1.000005] ---[ end trace 0 ]---\n");
   EXPECT_NE(checked.title, faulted.title);
   EXPECT_TRUE(same_bug(checked, faulted));
+}
+
+// As real logs tell of one: where the kernel was entered is no part of the bug, and a log that lost
+// lines says less, not otherwise.
+TEST(Group, LostLinesAndTheEntryAreNoDifference) {
+  const Report whole = kasan({"init_state", "init_state4", "__init", "init", "add", "process"});
+  const Report lost =
+      kasan({"init_state", "init_state4", "SyS_sendmsg", "entry_SYSCALL_64_fastpath"});
+  EXPECT_EQ(lost.fingerprint, "init_state<init_state4<sendmsg");
+  EXPECT_TRUE(same_bug(whole, lost));
+}
+
+// "Preemption disabled at:" stands above the stack's heading.
+TEST(Group, AFrameAboveTheStackIsNoPartOfIt) {
+  const Report report = first(
+      "[    1.000000] BUG: scheduling while atomic: load/1/0x00000101\n"
+      "[    1.000000] Preemption disabled at:\n"
+      "[    1.000000] [<80201270>] __do_softirq+0x68/0x480\n"
+      "[    1.000000] CPU: 0 PID: 1 Comm: load Not tainted 6.1.0 #1\n"
+      "[    1.000000] Call Trace:\n"
+      "[    1.000000]  __schedule_bug+0x60/0x80\n"
+      "[    1.000000]  schedule+0x54/0xd0\n"
+      "[    1.000000]  remove_all+0x124/0x270\n"
+      "[    1.000000]  release_queue+0x7c/0xf0\n"
+      "[    1.000000]  do_syscall_64+0x34/0x80\n");
+  EXPECT_EQ(report.title, "BUG: scheduling while atomic in remove_all");
+  EXPECT_EQ(report.fingerprint, "remove_all<release_queue");
 }
 
 TEST(Group, OtherTitlesAreOtherBugs) {

@@ -209,9 +209,9 @@ TEST(Stream, TimeGrowsWithTheText) {
        [](std::size_t n) { return "BUG: KASAN: use-after-free in f" + repeated("+0x1/0x2 ", n); }},
       {"reports within reports", [](std::size_t n) {
          return repeated(
-             "[    1.0][    T1] BUG: KASAN: use-after-free in f+0x1/0x2\n"
-             "[    1.0][    T2] WARNING: possible recursive locking detected\n"
-             "[    1.0][    T3] Call Trace:\n[    1.0][    T1]  g+0x1/0x2\n",
+             "[    1.000000][    T1] BUG: KASAN: use-after-free in f+0x1/0x2\n"
+             "[    1.000000][    T2] WARNING: possible recursive locking detected\n"
+             "[    1.000000][    T3] Call Trace:\n[    1.000000][    T1]  g+0x1/0x2\n",
              n);
        }}};
   for (const Nasty& form : kForms) {
@@ -229,8 +229,8 @@ TEST(Stream, TenMegabytesOfAnythingCostLittle) {
   constexpr std::size_t kSize = 10'000'000;
   for (const std::string_view unit :
        {std::string_view("no end in sight "), kWarning,
-        std::string_view("[    1.0][    T1] BUG: KASAN: use-after-free in f+0x1/0x2\n"
-                         "[    1.0][    T2] general protection fault: 0000 [#1]\n")}) {
+        std::string_view("[    1.000000][    T1] BUG: KASAN: use-after-free in f+0x1/0x2\n"
+                         "[    1.000000][    T2] general protection fault: 0000 [#1]\n")}) {
     const double quarter = seconds(repeated(unit, kSize / 4 / unit.size()));
     const double whole = seconds(repeated(unit, kSize / unit.size()));
     EXPECT_LT(whole, 8 * quarter + 0.1) << unit;
