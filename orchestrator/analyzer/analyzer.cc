@@ -11,6 +11,7 @@
 #include "analyzer/facts/provenance.h"
 #include "analyzer/facts/report_start.h"
 #include "analyzer/facts/system_facts.h"
+#include "analyzer/facts/waits.h"
 #include "analyzer/judgement/judgement.h"
 #include "base/deadline.h"
 #include "base/text.h"
@@ -133,11 +134,16 @@ void take_kernel(Session& session, const Kernel& kernel, const Options& options,
   }
 
   // Who was where when the machine stopped, and how it got there.
-  for (const CpuSnapshot& cpu : session.cpus()) findings.cpus.push_back(to_facts(cpu, kernel));
+  for (const CpuSnapshot& cpu : session.cpus()) {
+    findings.cpus.push_back(to_facts(cpu, kernel));
+    findings.cpus.back().backtrace = session.backtrace(cpu);
+  }
+  add_queues(session, findings.cpus);
   if (const CpuSnapshot* cpu = session.panic_cpu()) findings.backtrace = session.backtrace(*cpu);
 
   // The guest as a whole.
   if (auto system = system_facts(session)) findings.system = *std::move(system);
+  findings.waits = wait_facts(session, remarks);
   findings.modules = module_facts(kernel, remarks);
   findings.memory = memory_facts(kernel, session.arch().layout(kernel).page_size);
 

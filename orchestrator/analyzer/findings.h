@@ -44,6 +44,10 @@ struct CpuFacts {
   std::vector<RegisterValue> registers;
   std::optional<ContextFacts> context;
   bool panicking = false;
+  bool idle = false;
+  std::optional<double> running;  // seconds since its task got it, by the guest's clock
+  unsigned queued = 0;            // tasks that could run, and wait for it
+  Backtrace backtrace;
 };
 
 // The exception that the kernel did not survive, from the frame that the entry code saved.
@@ -94,6 +98,7 @@ struct Findings {
   std::optional<ExceptionFacts> exception;
   Backtrace backtrace;  // of the task that panicked, or of the first CPU's
   SystemFacts system;
+  std::vector<WaitFacts> waits;  // the longest first
   std::vector<ModuleFacts> modules;
   MemoryFacts memory;
   std::vector<PointerFacts> pointers;  // registers first, then the stack near the exception

@@ -73,6 +73,10 @@ json::object cpu(const CpuFacts& facts) {
           {"context", context_json(facts.context)},
           {"at", location_json(facts.at)},
           {"panicking", facts.panicking},
+          {"idle", facts.idle},
+          {"running", or_null(facts.running)},
+          {"queued", facts.queued},
+          {"backtrace", backtrace_json(facts.backtrace)},
           {"registers", registers_json(facts.registers)}};
 }
 
@@ -152,6 +156,7 @@ std::string to_json(const Findings& findings) {
       {"backtrace", list(findings.backtrace.frames, frame_json)},
       {"backtrace_complete", findings.backtrace.complete},
       {"backtrace_end", utf8(findings.backtrace.end)},
+      {"waits", list(findings.waits, wait_json)},
       {"modules", list(findings.modules, module_json)},
       {"memory", memory_json(findings.memory)},
       {"pointers", list(findings.pointers, pointer)},

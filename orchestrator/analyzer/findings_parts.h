@@ -21,6 +21,9 @@ std::string who(const std::string& comm, const std::optional<std::uint64_t>& pid
 
 // findings_trace.cc: the call trace of the crash, from the stacks; from the log without them.
 void put_trace(std::string& out, const Findings& findings);
+// Of a guest that has not crashed: nobody knows which CPU to look at.
+void put_cpu_traces(std::string& out, const std::vector<CpuFacts>& cpus);
+void put_waits(std::string& out, const std::vector<WaitFacts>& waits);
 void put_cpus(std::string& out, const std::vector<CpuFacts>& cpus);
 
 // findings_objects.cc: the slab objects that registers lead to are shown; of those that only the

@@ -148,6 +148,10 @@ std::string to_text(const Findings& findings) {
   if (findings.exception) put_exception(out, *findings.exception);
   put_trace(out, findings);
   put_cpus(out, findings.cpus);
+  if (!findings.exception && !findings.panic && findings.cpus.size() > 1) {
+    put_cpu_traces(out, findings.cpus);
+  }
+  put_waits(out, findings.waits);
   put_pointers(out, findings.pointers);
   put_objects(out, findings);
   if (!findings.remarks.empty()) out += "\nREMARKS\n";

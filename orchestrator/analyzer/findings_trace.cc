@@ -113,4 +113,50 @@ void put_cpus(std::string& out, const std::vector<CpuFacts>& cpus) {
   if (std::ranges::any_of(cpus, &CpuFacts::panicking)) out += "  * panicked\n";
 }
 
+namespace {
+
+constexpr std::size_t kMaxShownWaits = 8;
+constexpr std::size_t kMaxWaitFrames = 6;
+
+// "f < g < h"
+std::string chain(const Backtrace& trace) {
+  std::string text;
+  std::size_t shown = 0;
+  for (const BacktraceFrame& frame : trace.frames) {
+    if (shown++ == kMaxWaitFrames) break;
+    text += (text.empty() ? "" : " < ") + to_string(frame.at);
+  }
+  return text;
+}
+
+}  // namespace
+
+void put_cpu_traces(std::string& out, const std::vector<CpuFacts>& cpus) {
+  out += "\nSTACKS OF ALL CPUS\n";
+  for (const CpuFacts& cpu : cpus) {
+    put(out, fmt::format("    {:>3}    ", cpu.index), chain(cpu.backtrace));
+  }
+}
+
+void put_waits(std::string& out, const std::vector<WaitFacts>& waits) {
+  if (waits.empty()) return;
+  out += "\nTASKS THAT WAIT, UNINTERRUPTIBLE\n";
+  for (std::size_t i = 0; i < std::min(waits.size(), kMaxShownWaits); ++i) {
+    const WaitFacts& wait = waits[i];
+    auto text = wait.seconds ? fmt::format("for {}: ", human_seconds(*wait.seconds)) : "";
+    if (wait.lock) {
+      const LockFacts& lock = *wait.lock;
+      text += fmt::format("for the {} {}", lock.kind,
+                          lock.name.empty() ? fmt::format("{}", lock.at) : lock.name);
+      if (raw(lock.owner) != 0) text += ", which " + who(lock.owner_comm, lock.owner_pid) + " has";
+      text += ": ";
+    }
+    put(out, fmt::format("    {:<24} ", printable(who(wait.comm, wait.pid))),
+        text + chain(wait.backtrace));
+  }
+  if (waits.size() > kMaxShownWaits) {
+    out += fmt::format("    {} more: see --json\n", waits.size() - kMaxShownWaits);
+  }
+}
+
 }  // namespace rig::analyzer

@@ -110,6 +110,26 @@ struct TaskFacts {
   std::optional<std::uint64_t> user_time, system_time;  // ns
 };
 
+// A lock that a task waits for, found by the waiter that lies on its stack (facts/waits.h).
+struct LockFacts {
+  std::string kind;  // "mutex", "rwsem"
+  VirtAddr at{};     // of its struct
+  std::string name;  // "hang_first [hang]"; empty: no symbol
+  VirtAddr owner{};  // the task that has it; 0: nobody, or not known
+  std::string owner_comm;
+  std::optional<std::uint64_t> owner_pid;
+};
+
+// A task that sleeps where nothing but what it waits for can wake it (state D).
+struct WaitFacts {
+  VirtAddr task{};
+  std::string comm;
+  std::uint64_t pid = 0;
+  std::optional<double> seconds;  // since it last got a CPU
+  std::optional<LockFacts> lock;
+  Backtrace backtrace;
+};
+
 struct ModuleRangeFacts {
   VirtAddr begin{};
   std::uint64_t size = 0;

@@ -186,6 +186,29 @@ json::object task_json(const TaskFacts& facts) {
           {"system_ns", or_null(facts.system_time)}};
 }
 
+json::object wait_json(const WaitFacts& facts) {
+  json::value lock = nullptr;
+  if (facts.lock) {
+    const bool owned = raw(facts.lock->owner) != 0;
+    json::value owner = nullptr;
+    if (owned) {
+      owner = json::object{{"pid", or_null(facts.lock->owner_pid)},
+                           {"comm", utf8(facts.lock->owner_comm)},
+                           {"address", hex(facts.lock->owner)}};
+    }
+    lock = json::object{{"kind", facts.lock->kind},
+                        {"address", hex(facts.lock->at)},
+                        {"name", utf8(facts.lock->name)},
+                        {"owner", std::move(owner)}};
+  }
+  return {
+      {"task",
+       json::object{{"pid", facts.pid}, {"comm", utf8(facts.comm)}, {"address", hex(facts.task)}}},
+      {"seconds", or_null(facts.seconds)},
+      {"lock", std::move(lock)},
+      {"backtrace", backtrace_json(facts.backtrace)}};
+}
+
 json::object module_json(const ModuleFacts& facts) {
   return {{"at", hex(facts.at)},
           {"name", utf8(facts.name)},

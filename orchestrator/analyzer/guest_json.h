@@ -48,6 +48,7 @@ boost::json::object backtrace_json(const Backtrace& trace);
 boost::json::value context_json(const std::optional<ContextFacts>& context);
 boost::json::object system_json(const SystemFacts& facts);
 boost::json::object task_json(const TaskFacts& facts);
+boost::json::object wait_json(const WaitFacts& facts);
 boost::json::object module_json(const ModuleFacts& facts);
 boost::json::object mount_json(const MountFacts& facts);
 boost::json::object open_file_json(const OpenFileFacts& facts);

@@ -87,6 +87,9 @@ bool same_bug(const Report& one, const Report& other);
 // Reports that healthy kernels make under load, e.g. of a failed page allocation: no crash.
 bool is_benign(std::string_view kind);
 
+// Reports of the kernel's that something in it does not go on: lockups, stalls, blocked tasks.
+bool is_hang(std::string_view kind);
+
 // Worth a title where nothing else is reported: "WARNING: this driver is incomplete", a reboot that
 // nobody asked for, a program's own failure.
 bool is_remark(std::string_view kind);

@@ -255,6 +255,12 @@ bool is_benign(std::string_view kind) {
   return kinds.contains(kind) || is_remark(kind);
 }
 
+bool is_hang(std::string_view kind) {
+  static constexpr std::string_view kHangs[] = {"soft-lockup", "hard-lockup", "rcu-stall",
+                                                "hung-task", "workqueue-lockup"};
+  return std::ranges::find(kHangs, kind) != std::end(kHangs);
+}
+
 std::optional<Report> cause(std::span<const Report> reports) {
   const auto first =
       std::ranges::find_if(reports, [](const Report& report) { return !is_benign(report.kind); });

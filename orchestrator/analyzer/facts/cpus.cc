@@ -167,6 +167,7 @@ CpuFacts to_facts(const CpuSnapshot& cpu, const Kernel& kernel) {
   facts.registers = cpu.state.registers;
   facts.context = cpu.context;
   facts.panicking = cpu.panicking;
+  facts.idle = cpu.task && cpu.task->pid == 0;
   return facts;
 }
 

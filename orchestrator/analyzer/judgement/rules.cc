@@ -13,6 +13,8 @@ constexpr Rule kRules[] = {
      look_at_fault},
     {"context", "did the CPU run this where it must not: in an NMI, an interrupt, without stack?",
      look_at_context},
+    {"hang", "which CPU or task does not go on, and who has the lock that it waits for?",
+     look_at_hang},
     {"report", "what else did the kernel say?", look_at_report},
     {"memory", "was there memory left?", look_at_memory},
 };

@@ -33,6 +33,8 @@ void look_at_fault(const Findings& facts, std::vector<Finding>& found);
 // context_rules.cc: what the CPU was in the middle of; what memory there was.
 void look_at_context(const Findings& facts, std::vector<Finding>& found);
 void look_at_memory(const Findings& facts, std::vector<Finding>& found);
+// hang_rules.cc: which CPUs and tasks do not go on, and who keeps them from it.
+void look_at_hang(const Findings& facts, std::vector<Finding>& found);
 // report_rules.cc: what the kernel itself said, when nothing above explains it.
 void look_at_report(const Findings& facts, std::vector<Finding>& found);
 

@@ -36,7 +36,13 @@ Findings example() {
   report.frames = {{"skb_release_data", 0x11d, 0x1b0, "", true}, {"poke", 1, 2, "early", false}};
   findings.reports.push_back(report);
   const CodeLocation at{VirtAddr{0xffff'ffff'817c'0c2d}, "skb_release_data", 0x11d, ""};
-  findings.cpus.push_back({0, "swapper/0", 0, VirtAddr{0xffff'ffff'82a1'aa40}, at, {}, {}, true});
+  CpuFacts cpu;
+  cpu.comm = "swapper/0";
+  cpu.pid = 0;
+  cpu.task = VirtAddr{0xffff'ffff'82a1'aa40};
+  cpu.at = at;
+  cpu.panicking = true;
+  findings.cpus.push_back(std::move(cpu));
   ExceptionFacts exception;
   exception.comm =
       "evil\x1b[2J\x9b"
