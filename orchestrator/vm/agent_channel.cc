@@ -68,6 +68,7 @@ void AgentChannel::on_hello(std::uint32_t id, guest::Hello hello) {
 void AgentChannel::on_heartbeat(const guest::Heartbeat& heartbeat) {
   outlets_.on_event({.kind = EventKind::kHeartbeat,
                      .work = heartbeat.work,
+                     .programs = heartbeat.programs,
                      .uptime = std::chrono::nanoseconds(heartbeat.uptime_ns)});
 }
 

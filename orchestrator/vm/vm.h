@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -41,6 +42,8 @@ struct VmConfig {
   fs::path folder;                   // console.log is written here, nothing else
   std::string accelerator = "auto";  // "auto", "kvm", "tcg"
   bool breakpoints = false;          // set_breakpoints() will be used
+  // Does this line of the console begin a report? console.log keeps the first, whatever follows.
+  std::function<bool(std::string_view line)> begins_report = {};
   std::stop_token stop = {};
 };
 
@@ -53,7 +56,7 @@ enum class EventKind {
   kWatchdog,       // the watchdog device fired
   kBreakpoint,     // cpu is about to execute address; all vCPUs are stopped
   kHello,          // the agent is up
-  kHeartbeat,      // work: the agent's counter of work done; uptime
+  kHeartbeat,      // work: the agent's counter of work done; programs; uptime
   kProgramOutput,  // text: bytes of the running program; is_stderr
   kProgramExited,  // code: 0.. or 128 + signal
   kBackendExited,  // the VM process is gone; text says how it ended
@@ -64,6 +67,7 @@ struct Event {
   Clock::time_point when = Clock::now();
   std::string text = {};
   std::uint64_t work = 0;
+  std::uint64_t programs = 0;         // that run in the guest
   std::chrono::nanoseconds uptime{};  // of the guest, where the agent gave it
   int code = 0;
   bool is_stderr = false;

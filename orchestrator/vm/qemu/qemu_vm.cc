@@ -138,10 +138,12 @@ Status QemuVm::connect(Wires wires) {
   if (error) {
     return fail(Blame::kRig, "cannot create {}: {}", config_.folder.string(), error.message());
   }
-  RIG_ASSIGN(console_log_,
-             ConsoleLog::create(config_.folder / "console.log", [this](std::string line) {
-               push({.kind = EventKind::kConsoleLine, .text = std::move(line)});
-             }));
+  RIG_ASSIGN(console_log_, ConsoleLog::create(
+                               config_.folder / "console.log",
+                               [this](std::string line) {
+                                 push({.kind = EventKind::kConsoleLine, .text = std::move(line)});
+                               },
+                               config_.begins_report));
   RIG_ASSIGN(console_,
              Channel::create(loop_, std::move(wires.console),
                              {.on_bytes = [this](std::string_view b) { console_log_->feed(b); },
@@ -179,7 +181,7 @@ QemuVm::~QemuVm() {
 // ---- events
 
 void QemuVm::push(Event event) {
-  // A guest that prints without end must not fill our memory; all lines are in the log.
+  // A guest that prints without end must not fill our memory.
   const bool line = event.kind == EventKind::kConsoleLine;
   const bool output = event.kind == EventKind::kProgramOutput;
   const bool noise = line || output || event.kind == EventKind::kHeartbeat;
@@ -199,7 +201,8 @@ void QemuVm::tell_dropped() {
   const Dropped dropped = std::exchange(dropped_, {});
   if (dropped.lines != 0) {
     enqueue({.kind = EventKind::kConsoleLine,
-             .text = fmt::format("[{} lines left out: see console.log]", dropped.lines)});
+             .text = fmt::format("[{} lines left out: they came faster than they were read]",
+                                 dropped.lines)});
   }
   if (dropped.output != 0) {
     enqueue({.kind = EventKind::kProgramOutput,
