@@ -73,6 +73,8 @@ Result<std::vector<std::string>> module_depends(const fs::path& module);
 struct InitramfsSpec {
   fs::path agent;                    // the static PID 1
   std::vector<std::string> drivers;  // kernel modules by name; what they need comes along
+  fs::path module = {};              // a built one to load after them, or empty
+  std::string module_params = {};
 };
 
 // A newc cpio archive with the agent as /init and the drivers in dependency order, listed in

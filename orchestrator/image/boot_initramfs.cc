@@ -60,6 +60,12 @@ Status write_cpio(const fs::path& target, const Kernel& kernel, const InitramfsS
     RIG_TRY(cpio.add_file(path, 0644, content));
     list += fmt::format("/{}\n", path);
   }
+  if (!spec.module.empty()) {
+    const std::string path = path_in_guest(kernel, spec.module);
+    RIG_ASSIGN(const std::string content, read_module(spec.module));
+    RIG_TRY(cpio.add_file(path, 0644, content));
+    list += fmt::format("/{} {}\n", path, spec.module_params);
+  }
   RIG_TRY(cpio.add_file(std::string(guest::kModuleListPath).substr(1), 0644, list));
   return cpio.close();
 }
@@ -71,6 +77,10 @@ Result<fs::path> find_or_write(const Kernel& kernel, const InitramfsSpec& spec) 
     return wrap("the guest's agent", std::move(status).error());
   }
   for (const std::string& driver : spec.drivers) hash.add(driver);
+  if (!spec.module.empty()) {
+    hash.add(spec.module.filename().string()).add(spec.module_params);
+    RIG_TRY(hash.add_file(spec.module));
+  }
   RIG_ASSIGN(const fs::path cache, cache_dir());
   const fs::path folder = cache / "initramfs";
   const fs::path target =

@@ -153,6 +153,21 @@ TEST_F(Initramfs, HoldsAgentModulesAndTheirList) {
             read_file(kernel_.modules / "kernel/ring.ko").value_or(""));
 }
 
+TEST_F(Initramfs, ModuleOfTheScenarioIsLoadedLastWithItsParameters) {
+  module("disk", {}, {});
+  index();
+  write(path("hang.ko"), "a module");
+  const auto file =
+      build_initramfs(kernel_, {path("agent"), {"disk"}, path("hang.ko"), "how=irqs"});
+  ASSERT_TRUE(file) << file.error().message();
+  auto files = unpack(*file);
+  const std::string list = files["lib/crashrig/modules.load"];
+  EXPECT_TRUE(list.ends_with("/hang.ko how=irqs\n")) << list;
+  const auto other = build_initramfs(kernel_, {path("agent"), {"disk"}, path("hang.ko"), "how=x"});
+  ASSERT_TRUE(other) << other.error().message();
+  EXPECT_NE(*file, *other);
+}
+
 TEST_F(Initramfs, CompressedModulesArriveDecompressed) {
   module("disk", {}, {});
   const fs::path plain = kernel_.modules / "kernel/disk.ko";
