@@ -158,6 +158,9 @@ inline constexpr Key kVariantKeys[] = {
      "own module of that name. A map is of one of the kernel's source, see below"},
     {"params", "map of name → value", "`{}`",
      "Parameters of the module. A value has no blanks and no quotes"},
+    {"load_at", "`boot`, `start`", "`start`",
+     "When the module is loaded. `boot`: from the initramfs, the last of its modules, before the "
+     "agent says hello"},
     {"args", "list of texts", "`[]`", "Of the load, after those of `stress` and the detector"},
     {"expect", "`survive`, or a signature", "the detectors'",
      "`survive`: the load must run to its end without any report of the kernel. A signature, as "
@@ -195,9 +198,16 @@ inline constexpr Key kProgramKeys[] = {
 inline constexpr Section kProgram{"program", "stress: {program: {...}}", kProgramKeys};
 
 inline constexpr Key kTimeoutsKeys[] = {
-    {"boot", "duration", "`60s`", "From the start of the machine to the agent's hello"},
+    {"boot", "duration", "`60s`",
+     "How long the kernel may be silent while it boots. One that keeps printing is slow, and is "
+     "waited for four times as long in all"},
     {"crash", "duration", "40s, or the stress and 20 s if that is longer",
-     "From the start of the stress to the crash. Must be longer than the stress"},
+     "From the start of the stress to the crash. Must be longer than the stress. This and what "
+     "follows is of a machine as fast as expected; on a slower one it is longer, see "
+     "[`hang`](#hangs)"},
+    {"silence", "duration", "`15s`", "Without a heartbeat of the agent for so long: a hard hang"},
+    {"no_work", "duration", "`30s`",
+     "The agent goes on, but the load has counted no work for so long: a soft hang"},
 };
 inline constexpr Section kTimeouts{"timeouts", "timeouts: {...}", kTimeoutsKeys};
 
@@ -212,6 +222,14 @@ inline constexpr Key kPredicateKeys[] = {
     {"percpu", "map of per-CPU number → number, `\"> 0\"`, or map", "any", "What it must be"},
     {"memory", "map of row of `/proc/meminfo` → size or part", "any",
      "What it must be: `\"<= 16M\"`, or a part of MemTotal: `\"< 5%\"`"},
+    {"hang", "map", "none", "The guest must hang, see [below](#hangs)"},
+    {"during", "`boot`, `load`", "`load`",
+     "When it must happen. `boot`: before the agent says hello; anywhere else a guest that does "
+     "not boot is a fault of the rig"},
+    {"cpu", "map, or list of maps", "any",
+     "What some CPU must be doing; of a list, each on a CPU of its own"},
+    {"task", "map, or list of maps", "any",
+     "A task that must be waiting, uninterruptible; of a list, each"},
     {"on", "map of kernel, `x86_64` or `arm64` → signature", "none",
      "What is expected instead there; where both are given the kernel's counts"},
 };
@@ -278,10 +296,32 @@ inline constexpr Key kPerCpuKeys[] = {
 inline constexpr Section kPerCpu{"percpu", "expect: {DETECTOR: {percpu: {NUMBER: {...}}}}",
                                  kPerCpuKeys};
 
+inline constexpr Key kHangKeys[] = {
+    {"kind", "`hard`, `soft`, `boot`", "any",
+     "`hard`: no program runs any more. `soft`: the agent goes on, the load does not. `boot`: the "
+     "kernel did not come as far as the agent"},
+};
+inline constexpr Section kHang{"hang", "expect: {DETECTOR: {hang: {...}}}", kHangKeys};
+
+inline constexpr Key kCpuKeys[] = {
+    {"backtrace", "list of functions", "any", "On its stack, as `backtrace`"},
+    {"irqs_off", "`true`, `false`", "either", "Whether its interrupts are off"},
+};
+inline constexpr Section kCpu{"cpu", "expect: {DETECTOR: {cpu: {...}}}", kCpuKeys};
+
+inline constexpr Key kTaskKeys[] = {
+    {"comm", "text", "any", "Its name"},
+    {"backtrace", "list of functions", "any", "On its stack, as `backtrace`"},
+    {"lock", "text", "any",
+     "What it waits for: `mutex`, `rwsem`, or the lock's symbol, where it has one"},
+    {"owner", "text", "any", "The name of the task that has that lock"},
+};
+inline constexpr Section kTask{"task", "expect: {DETECTOR: {task: {...}}}", kTaskKeys};
+
 // In the manual's order. kExpectationOn has nothing to say that kExpectation does not.
 inline constexpr const Section* kSections[] = {
-    &kScenario, &kKernelTree, &kGuest,      &kHardware, &kDisk,     &kDetector,
-    &kVariant,  &kModule,     &kStress,     &kProgram,  &kTimeouts, &kExpectation,
-    &kReport,   &kObject,     &kCorruption, &kPerCpu};
+    &kScenario,   &kKernelTree, &kGuest,   &kHardware, &kDisk,        &kDetector, &kVariant,
+    &kModule,     &kStress,     &kProgram, &kTimeouts, &kExpectation, &kReport,   &kObject,
+    &kCorruption, &kPerCpu,     &kHang,    &kCpu,      &kTask};
 
 }  // namespace rig::scenario::format

@@ -157,6 +157,46 @@ PerCpuPredicate read_variable(const Field& entry, Problems& problems) {
   return predicate;
 }
 
+CpuPredicate read_cpu(const Node& node, Problems& problems) {
+  CpuPredicate cpu;
+  SectionReader<format::kCpu> map(node, "the CPU", problems);
+  if (const Node* each = map.find("backtrace")) cpu.backtrace = read_backtrace(*each, problems);
+  if (const Node* each = map.find("irqs_off")) {
+    cpu.irqs_off = read_yes_no(*each, "'irqs_off'", problems);
+  }
+  map.finish();
+  if (node.kind == Node::Kind::kMap && node.entries.empty()) {
+    problems.add(node.mark, "an empty CPU would accept any: give its 'backtrace'");
+  }
+  return cpu;
+}
+
+TaskPredicate read_task(const Node& node, Problems& problems) {
+  TaskPredicate task;
+  SectionReader<format::kTask> map(node, "the task", problems);
+  // A task's name may have blanks.
+  if (const Node* each = map.find("comm")) task.comm = read_text(*each, "'comm'", problems);
+  if (const Node* each = map.find("backtrace")) task.backtrace = read_backtrace(*each, problems);
+  if (const Node* each = map.find("lock")) task.lock = read_word(*each, "'lock'", problems);
+  if (const Node* each = map.find("owner")) task.owner = read_text(*each, "'owner'", problems);
+  map.finish();
+  if (node.kind == Node::Kind::kMap && node.entries.empty()) {
+    problems.add(node.mark, "an empty task would accept any: give its 'comm' or 'backtrace'");
+  }
+  return task;
+}
+
+// One map, or a list of maps, each read by `read_one`.
+template <typename T>
+std::vector<T> one_or_more(const Node& node, std::string_view what, Problems& problems,
+                           T (*read_one)(const Node&, Problems&)) {
+  if (node.kind != Node::Kind::kList) return {read_one(node, problems)};
+  std::vector<T> all;
+  for (const Node& item : node.items) all.push_back(read_one(item, problems));
+  if (all.empty()) problems.add(node.mark, fmt::format("{} is an empty list", what));
+  return all;
+}
+
 }  // namespace
 
 std::optional<std::string> read_word(const Node& node, std::string_view what, Problems& problems) {
@@ -213,6 +253,33 @@ std::vector<PerCpuPredicate> read_percpu(const Node& node, Problems& problems) {
     predicates.push_back(read_variable(entry, problems));
   }
   return predicates;
+}
+
+HangPredicate read_hang(const Node& node, Problems& problems) {
+  HangPredicate hang;
+  SectionReader<format::kHang> map(node, "the hang", problems);
+  if (const Node* kind = map.find("kind")) {
+    std::vector<std::string> names;
+    for (const NamedHangKind& each : kHangKinds) names.emplace_back(each.name);
+    const auto name = read_choice(*kind, "kind of hang", names, problems);
+    if (name) hang.kind = parse_hang_kind(*name);
+  }
+  map.finish();
+  return hang;
+}
+
+During read_during(const Node& node, Problems& problems) {
+  static const std::array<std::string, 2> kWhen = {"boot", "load"};
+  const auto when = read_choice(node, "'during'", kWhen, problems);
+  return when == "boot" ? During::kBoot : During::kLoad;
+}
+
+std::vector<CpuPredicate> read_cpus(const Node& node, Problems& problems) {
+  return one_or_more(node, "'cpu'", problems, read_cpu);
+}
+
+std::vector<TaskPredicate> read_tasks(const Node& node, Problems& problems) {
+  return one_or_more(node, "'task'", problems, read_task);
 }
 
 std::vector<MemoryPredicate> read_memory(const Node& node, Problems& problems) {

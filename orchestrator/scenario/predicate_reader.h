@@ -24,6 +24,11 @@ std::vector<CorruptionPredicate> read_corruptions(const Node& node,
                                                   Problems& problems);
 std::vector<std::string> read_backtrace(const Node& node, Problems& problems);
 std::vector<PerCpuPredicate> read_percpu(const Node& node, Problems& problems);
+HangPredicate read_hang(const Node& node, Problems& problems);
+During read_during(const Node& node, Problems& problems);
+// One map, or a list of maps.
+std::vector<CpuPredicate> read_cpus(const Node& node, Problems& problems);
+std::vector<TaskPredicate> read_tasks(const Node& node, Problems& problems);
 std::vector<MemoryPredicate> read_memory(const Node& node, Problems& problems);
 
 }  // namespace rig::scenario

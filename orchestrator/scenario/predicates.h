@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/hang.h"
+
 namespace rig::scenario {
 
 // A number to compare with: "0x106", "> 0", "<= 16M", "< 5%".
@@ -75,18 +77,44 @@ struct MemoryPredicate {
   Bound is;
 };
 
+// How the guest must have stopped going on.
+struct HangPredicate {
+  std::optional<HangKind> kind;
+};
+
+// A CPU that the core must have. Frames that were guessed do not count.
+struct CpuPredicate {
+  std::vector<std::string> backtrace = {};  // as Expectation::backtrace
+  std::optional<bool> irqs_off = {};
+};
+
+// A task that the core must have, asleep where nothing but what it waits for can wake it.
+struct TaskPredicate {
+  std::optional<std::string> comm = {};
+  std::vector<std::string> backtrace = {};
+  std::optional<std::string> lock = {};   // what it waits for: "mutex", or a lock's symbol
+  std::optional<std::string> owner = {};  // name of the task that has it
+};
+
+// When it must have happened: before the agent was up, or after.
+enum class During { kLoad, kBoot };
+
 struct Expectation {
   bool survive = false;  // the load must run to its end without any report
+  During during = During::kLoad;
+  std::optional<HangPredicate> hang = {};
   std::optional<ReportPredicate> report;
   std::optional<ObjectPredicate> object;
   std::vector<CorruptionPredicate> corruptions = {};  // each of them must be there
   std::vector<std::string> backtrace = {};  // functions, innermost first; others may lie between
   std::vector<PerCpuPredicate> percpu = {};
   std::vector<MemoryPredicate> memory = {};
+  std::vector<CpuPredicate> cpus = {};    // each of them must be there, on a CPU of its own
+  std::vector<TaskPredicate> tasks = {};  // each of them must be there
 
   bool empty() const {
-    return !report && !object && corruptions.empty() && backtrace.empty() && percpu.empty() &&
-           memory.empty();
+    return !report && !object && !hang && corruptions.empty() && backtrace.empty() &&
+           percpu.empty() && memory.empty() && cpus.empty() && tasks.empty();
   }
 };
 

@@ -39,6 +39,7 @@ struct Variant {
   Module module;                              // may be empty
   std::map<std::string, std::string> params;  // of the module
   bool survives = false;                      // `expect: survive`
+  bool in_boot = false;                       // `load_at: boot`
   std::vector<std::string> args = {};  // of the load, after those of the scenario and the detector
   // A signature of its own; empty: the detector's. `expect_on` as the detector's.
   Expectation expect = {};
@@ -75,9 +76,11 @@ struct Stress {
 };
 
 struct Timeouts {
-  std::chrono::milliseconds boot{60'000};
+  std::chrono::milliseconds boot{60'000};  // of silence
   // From the start of the stress to the crash. Longer than the stress: its default grows with it.
   std::chrono::milliseconds crash{40'000};
+  std::chrono::milliseconds silence{15'000};  // without a heartbeat: a hard hang
+  std::chrono::milliseconds no_work{30'000};  // of the load, while the agent goes on: a soft one
 };
 
 struct Scenario {

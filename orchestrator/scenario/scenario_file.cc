@@ -231,6 +231,13 @@ Variant ScenarioReader::read_variant(const Field& entry) {
       problems_.add(params->mark, "'params' are of a module, but there is no 'module'");
     }
   }
+  if (const Node* load_at = map.find("load_at")) {
+    static const std::array<std::string, 2> kWhen = {"boot", "start"};
+    variant.in_boot = read_choice(*load_at, "'load_at'", kWhen, problems_) == "boot";
+    if (map.find("module") == nullptr) {
+      problems_.add(load_at->mark, "'load_at' is of a module, but there is no 'module'");
+    }
+  }
   if (const Node* args = map.find("args")) variant.args = read_words(*args, "'args'", "[--fast]");
   if (const Node* expect = map.find("expect")) read_variant_expectation(*expect, variant);
   map.finish();
@@ -327,6 +334,12 @@ void ScenarioReader::read_timeouts(const Node* node) {
                                              "or no variant could survive it",
                                              crash->text, load.count()));
     }
+  }
+  if (const Node* silence = map.find("silence")) {
+    timeouts.silence = read_duration(*silence, "'silence'", problems_).value_or(timeouts.silence);
+  }
+  if (const Node* no_work = map.find("no_work")) {
+    timeouts.no_work = read_duration(*no_work, "'no_work'", problems_).value_or(timeouts.no_work);
   }
   map.finish();
 }

@@ -106,6 +106,43 @@ void put_variable(YAML::Emitter& out, const PerCpuPredicate& predicate) {
   map.put("is", std::optional(predicate.is.text()));
 }
 
+void put_functions(YAML::Emitter& out, const std::vector<std::string>& functions) {
+  if (functions.empty()) return;
+  out << YAML::Key << "backtrace" << YAML::Value << YAML::Flow << functions;
+}
+
+void put_cpu(YAML::Emitter& out, const CpuPredicate& cpu) {
+  FlowMap map(out);
+  put_functions(out, cpu.backtrace);
+  map.put("irqs_off", cpu.irqs_off);
+}
+
+void put_task(YAML::Emitter& out, const TaskPredicate& task) {
+  FlowMap map(out);
+  map.put("comm", task.comm);
+  put_functions(out, task.backtrace);
+  map.put("lock", task.lock);
+  map.put("owner", task.owner);
+}
+
+void put_hang(YAML::Emitter& out, const Expectation& expectation) {
+  if (expectation.during == During::kBoot) out << YAML::Key << "during" << YAML::Value << "boot";
+  if (!expectation.hang) return;
+  out << YAML::Key << "hang" << YAML::Value;
+  FlowMap map(out);
+  if (expectation.hang->kind)
+    map.put("kind", std::optional(std::string(to_string(*expectation.hang->kind))));
+}
+
+template <typename T>
+void put_each(YAML::Emitter& out, const char* key, const std::vector<T>& all,
+              void (*put_one)(YAML::Emitter&, const T&)) {
+  if (all.empty()) return;
+  out << YAML::Key << key << YAML::Value << YAML::BeginSeq;
+  for (const T& each : all) put_one(out, each);
+  out << YAML::EndSeq;
+}
+
 }  // namespace
 
 std::vector<NamedExpectation> expectations_on(Arch arch, std::vector<NamedExpectation> all) {
@@ -124,6 +161,7 @@ std::string signature_text(const std::string& detector, const Expectation& expec
   YAML::Emitter out;
   out << YAML::BeginMap << YAML::Key << "expect" << YAML::Value << YAML::BeginMap << YAML::Key
       << detector << YAML::Value << YAML::BeginMap;
+  put_hang(out, expectation);
   if (expectation.report) {
     out << YAML::Key << "report" << YAML::Value;
     put_report(out, *expectation.report);
@@ -132,11 +170,7 @@ std::string signature_text(const std::string& detector, const Expectation& expec
     out << YAML::Key << "object" << YAML::Value;
     put_object(out, *expectation.object);
   }
-  if (!expectation.corruptions.empty()) {
-    out << YAML::Key << "corruption" << YAML::Value << YAML::BeginSeq;
-    for (const auto& each : expectation.corruptions) put_corruption(out, each);
-    out << YAML::EndSeq;
-  }
+  put_each(out, "corruption", expectation.corruptions, put_corruption);
   if (!expectation.backtrace.empty()) {
     out << YAML::Key << "backtrace" << YAML::Value << YAML::Flow << expectation.backtrace;
   }
@@ -155,6 +189,8 @@ std::string signature_text(const std::string& detector, const Expectation& expec
     }
     out << YAML::EndMap;
   }
+  put_each(out, "cpu", expectation.cpus, put_cpu);
+  put_each(out, "task", expectation.tasks, put_task);
   out << YAML::EndMap << YAML::EndMap << YAML::EndMap;
   return std::string(out.c_str()) + "\n";
 }

@@ -88,6 +88,16 @@ ObjectPredicate read_object(const Node& node, Problems& problems) {
   return object;
 }
 
+// A hang in the boot is one of the boot, and the other way round.
+void check_hang(Expectation& expectation, const Node* hang, Problems& problems) {
+  if (!expectation.hang || !expectation.hang->kind) return;
+  if (*expectation.hang->kind == HangKind::kBoot) {
+    expectation.during = During::kBoot;
+  } else if (expectation.during == During::kBoot) {
+    problems.add(hang->mark, "a hang 'during: boot' is of the kind 'boot'");
+  }
+}
+
 template <const format::Section& kSection>
 void read_predicates(SectionReader<kSection>& map, const ExpectationNames& names,
                      Expectation& expectation, Problems& problems) {
@@ -103,11 +113,18 @@ void read_predicates(SectionReader<kSection>& map, const ExpectationNames& names
   }
   if (const Node* percpu = map.find("percpu")) expectation.percpu = read_percpu(*percpu, problems);
   if (const Node* memory = map.find("memory")) expectation.memory = read_memory(*memory, problems);
+  if (const Node* hang = map.find("hang")) expectation.hang = read_hang(*hang, problems);
+  if (const Node* during = map.find("during")) {
+    expectation.during = read_during(*during, problems);
+  }
+  if (const Node* cpu = map.find("cpu")) expectation.cpus = read_cpus(*cpu, problems);
+  if (const Node* task = map.find("task")) expectation.tasks = read_tasks(*task, problems);
+  check_hang(expectation, map.find("hang"), problems);
 }
 
 constexpr std::string_view kGive =
     "give a 'report', an 'object', a 'corruption', a 'backtrace', "
-    "'percpu' or 'memory'";
+    "'percpu', 'memory', a 'hang', a 'cpu' or a 'task'";
 
 // "survive" instead of a map of predicates: nothing is to happen.
 Expectation read_survive(const Node& node, Problems& problems) {
@@ -166,8 +183,9 @@ ReadExpectation read_expectation(const Node& node, const ExpectationNames& names
     read.on = read_expect_on(*on, names, whose, may_survive, problems);
   }
   map.finish();
-  const bool says_nothing = std::all_of(node.entries.begin(), node.entries.end(),
-                                        [](const Field& each) { return each.key == "on"; });
+  const bool says_nothing =
+      std::all_of(node.entries.begin(), node.entries.end(),
+                  [](const Field& each) { return each.key == "on" || each.key == "during"; });
   if (node.kind != Node::Kind::kScalar && says_nothing) {
     problems.add(node.mark, fmt::format("{} expects nothing: {}", whose, kGive));
   }

@@ -206,30 +206,44 @@ Check check_corruption(const CorruptionPredicate& predicate, const Findings* fin
   return check;
 }
 
+std::optional<std::string> missing_function(std::span<const std::string> functions,
+                                            const analyzer::Backtrace& trace) {
+  auto frame = trace.frames.begin();
+  for (const std::string& function : functions) {
+    frame = std::find_if(frame, trace.frames.end(), [&](const analyzer::BacktraceFrame& each) {
+      return each.reliable && plain_function(each.at.function) == function;
+    });
+    if (frame == trace.frames.end()) return function;
+    ++frame;
+  }
+  return std::nullopt;
+}
+
+std::string trace_words(const analyzer::Backtrace& trace) {
+  std::vector<std::string> names;
+  for (const auto& frame : trace.frames) {
+    if (frame.reliable && !frame.at.function.empty()) {
+      names.push_back(plain_function(frame.at.function));
+    }
+  }
+  return names.empty() ? "no back trace" : fmt::format("{}", fmt::join(names, " < "));
+}
+
 Check check_backtrace(std::span<const std::string> functions, const Findings* findings) {
   Check check{.predicate = "backtrace",
               .expected = fmt::format("{}", fmt::join(functions, " < ")),
               .found = std::string(kNotAnalyzed),
               .holds = false};
   if (findings == nullptr) return check;
-  std::vector<std::string> trace;
-  for (const auto& frame : findings->backtrace.frames) {
-    if (frame.reliable && !frame.at.function.empty())
-      trace.push_back(plain_function(frame.at.function));
-  }
-  auto at = trace.begin();
-  for (const std::string& function : functions) {
-    at = std::find(at, trace.end(), function);
-    if (at == trace.end()) {
-      check.found = trace.empty() ? "no back trace"
-                                  : fmt::format("{} is not there, or not in this order: {}",
-                                                function, fmt::join(trace, " < "));
-      return check;
-    }
-    ++at;
-  }
-  check.holds = true;
+  const auto missing = missing_function(functions, findings->backtrace);
+  check.holds = !missing;
   check.found = check.expected;
+  if (missing) {
+    const std::string trace = trace_words(findings->backtrace);
+    check.found = trace == "no back trace"
+                      ? trace
+                      : fmt::format("{} is not there, or not in this order: {}", *missing, trace);
+  }
   return check;
 }
 

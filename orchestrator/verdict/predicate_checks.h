@@ -3,6 +3,7 @@
 // `findings` may be null: the core was not analyzed, and nothing holds.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -19,6 +20,13 @@ Check check_corruption(const scenario::CorruptionPredicate& predicate,
 Check check_backtrace(std::span<const std::string> functions, const analyzer::Findings* findings);
 Check check_percpu(const scenario::PerCpuPredicate& predicate, const analyzer::Findings* findings);
 Check check_memory(const scenario::MemoryPredicate& predicate, const analyzer::Findings* findings);
+
+// Are all functions on that stack, in this order? Guessed frames do not count. The first that is
+// not; nothing when they are.
+std::optional<std::string> missing_function(std::span<const std::string> functions,
+                                            const analyzer::Backtrace& trace);
+// "f < g < h", innermost first, without what was guessed.
+std::string trace_words(const analyzer::Backtrace& trace);
 
 // "lc_complete.isra.0" -> "lc_complete": what the compiler made of a function is no other function.
 std::string plain_function(std::string_view name);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "scenario/cache_name.h"
+#include "verdict/hang_checks.h"
 #include "verdict/object_check.h"
 #include "verdict/predicate_checks.h"
 
@@ -133,6 +134,14 @@ std::vector<Check> check_signature(const scenario::Expectation& expectation,
   }
   for (const auto& each : expectation.percpu) checks.push_back(check_percpu(each, seen.findings));
   for (const auto& each : expectation.memory) checks.push_back(check_memory(each, seen.findings));
+  if (expectation.hang) checks.push_back(check_hang(*expectation.hang, seen));
+  for (Check& each : check_cpus(expectation.cpus, seen.findings)) {
+    checks.push_back(std::move(each));
+  }
+  for (const auto& each : expectation.tasks) checks.push_back(check_task(each, seen.findings));
+  if (!checks.empty() && expectation.during == scenario::During::kBoot) {
+    checks.push_back(check_during(expectation.during, seen));
+  }
   if (checks.empty()) {
     // load_scenario() lets no such expectation through: any crash would do for it.
     checks.push_back({.predicate = "expect",
@@ -141,6 +150,12 @@ std::vector<Check> check_signature(const scenario::Expectation& expectation,
                       .holds = false});
   }
   return checks;
+}
+
+// A hang as such, or the kernel's own report of one.
+bool hang_is_expected(const scenario::Expectation& expectation, const Observation& seen) {
+  const bool reported = seen.report && oops::is_hang(seen.report->kind);
+  return seen.hung && (expectation.hang || (reported && expectation.report));
 }
 
 }  // namespace
@@ -159,8 +174,9 @@ Judgement judge(const scenario::Expectation& expectation, const Observation& see
               .found = survived ? "yes" : ending(seen),
               .holds = survived}}};
   }
-  Judgement judgement{Outcome::kOtherCrash, check_signature(expectation, seen)};
-  if (!crashed) {
+  Judgement judgement{seen.hung && !crashed ? Outcome::kHung : Outcome::kOtherCrash,
+                      check_signature(expectation, seen)};
+  if (!crashed && !hang_is_expected(expectation, seen)) {
     judgement.outcome = seen.hung ? Outcome::kHung : Outcome::kSurvived;
     judgement.checks.insert(
         judgement.checks.begin(),

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "analyzer/findings.h"
+#include "base/hang.h"
 #include "oops/report.h"
 #include "scenario/scenario.h"
 
@@ -39,6 +40,8 @@ struct Observation {
   bool crashed = false;
   bool hung = false;
   bool survived = false;
+  bool in_boot = false;                // before the agent was up
+  std::optional<HangKind> hang;        // of `hung`
   std::optional<oops::Report> report;  // the first one
   const analyzer::Findings* findings = nullptr;
 };
@@ -48,9 +51,10 @@ struct Judgement {
   std::vector<Check> checks;  // all of them; those that do not hold explain the outcome
 };
 
-// An expected crash must satisfy every predicate. A variant that should survive and crashed is an
-// other-crash; one that should crash and survived is `survived`: cell_verdict() tells whether that
-// is good.
+// An expected crash must satisfy every predicate; so must a hang where one is expected. One that is
+// not is `hung`, unless the kernel reported it and the signature expects that report. A variant
+// that should survive and crashed is an other-crash; one that should crash and survived is
+// `survived`: cell_verdict() tells whether that is good.
 Judgement judge(const scenario::Expectation& expectation, const Observation& observation);
 
 // pass: every attempt as expected; fail: none was; flaky: some were; error: a rig error, or no

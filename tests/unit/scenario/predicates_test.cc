@@ -81,6 +81,11 @@ Expectation full_expectation() {
                                 .minus = {},
                                 .is = *parse_bound("1", false)});
   expectation.memory.push_back({"MemFree", *parse_bound("< 5%", true)});
+  expectation.during = During::kBoot;
+  expectation.hang = HangPredicate{HangKind::kBoot};
+  expectation.cpus = {{.backtrace = {"spin", "irqs_off"}, .irqs_off = true}};
+  expectation.tasks = {{.comm = "hang/0", .backtrace = {"cross"}, .lock = "mutex", .owner = "b"},
+                       {.comm = "init"}};
   return expectation;
 }
 
@@ -103,6 +108,13 @@ TEST(SignatureFile, ReadsWhatItWrites) {
   EXPECT_EQ(back.percpu[0].minus, "allocs");
   EXPECT_EQ(back.percpu[1].cpu, 3u);
   EXPECT_EQ(back.memory.at(0).is.text(), "< 5%");
+  EXPECT_EQ(back.during, During::kBoot);
+  ASSERT_TRUE(back.hang);
+  EXPECT_EQ(back.hang->kind, HangKind::kBoot);
+  EXPECT_EQ(back.cpus.at(0).irqs_off, true);
+  EXPECT_EQ(back.cpus.at(0).backtrace.size(), 2u);
+  ASSERT_EQ(back.tasks.size(), 2u);
+  EXPECT_EQ(back.tasks[0].owner, "b");
 }
 
 TEST(SignatureFile, OfAScenarioIsItsExpectPart) {
