@@ -26,6 +26,7 @@
 
 #include "guest/stress/load.h"
 #include "guest/stress/options.h"
+#include "guest/stress/settings.h"
 
 namespace rig::guest {
 namespace {
@@ -35,28 +36,13 @@ constexpr char kDirect[] = "/sys/kernel/debug/provoke-crash/DIRECT";
 constexpr std::size_t kListSize = 8192;    // the kernel's own list is at most a page
 constexpr std::size_t kRecordSize = 8192;  // of /dev/kmsg, at most (kernel/printk/printk.c)
 
-struct Setting {
-  std::string path;
-  std::string value;
-};
-
 struct Settings {
   std::uint64_t seconds = 10;
   std::uint64_t times = 1;
-  std::vector<Setting> before;  // written before the trigger
+  KernelSettings before;  // written before the trigger
   std::vector<std::string> says;
   std::string trigger;
 };
-
-// Writes all of `text` by one call. 0 or errno.
-int write_once(const std::string& path, const std::string& text) {
-  const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return errno;
-  const ssize_t written = write(fd, text.data(), text.size());
-  const int error = written < 0 ? errno : 0;
-  close(fd);
-  return error != 0 || static_cast<std::size_t>(written) == text.size() ? error : EIO;
-}
 
 // The file lists the names that it takes, one per line.
 bool find_trigger(Load& load, const std::string& trigger) {
@@ -128,18 +114,10 @@ class KernelLog {
   std::array<char, kRecordSize> record_{};
 };
 
-bool apply(Load& load, const std::vector<Setting>& settings) {
-  for (const auto& [path, value] : settings) {
-    const int error = write_once(path, value);
-    if (error != 0) return load.fail_setup(path.c_str(), error), false;
-  }
-  return true;
-}
-
 int run(const Settings& settings) {
   Load load("provoke");
   const bool has_trigger = !settings.trigger.empty();
-  if (!apply(load, settings.before)) return load.exit_code();
+  if (!settings.before.apply(load)) return load.exit_code();
   if (has_trigger && !find_trigger(load, settings.trigger)) return load.exit_code();
   KernelLog kernel_log(has_trigger);
   if (!kernel_log.is_open()) return load.fail_setup("/dev/kmsg", errno), load.exit_code();
@@ -164,20 +142,15 @@ int run(const Settings& settings) {
 int main(int argc, char** argv) {
   using rig::guest::Options;
   rig::guest::Settings settings;
-  std::vector<std::string> before;
   Options options("provoke");
   options.number("--seconds", settings.seconds, 1, 86400);
   options.number("--times", settings.times);
-  options.texts("--set", "PATH=VALUE", before);
+  settings.before.declare(options);
   options.texts("--says", "TEXT", settings.says);
   options.argument("TRIGGER", settings.trigger);
   if (!options.parse(argc, argv)) return Options::kUsage;
-  for (const std::string& each : before) {
-    const std::size_t equals = each.find('=');
-    if (equals == std::string::npos) {
-      return options.refuse("--set is PATH=VALUE, and not '" + each + "'");
-    }
-    settings.before.push_back({each.substr(0, equals), each.substr(equals + 1)});
+  if (const auto problem = settings.before.problem(); !problem.empty()) {
+    return options.refuse(problem);
   }
   if (settings.trigger.empty() && settings.says.empty()) {
     return options.refuse("there is nothing to do: name a TRIGGER, or what the kernel --says");
