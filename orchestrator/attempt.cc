@@ -5,8 +5,10 @@
 
 #include "analyzer/analyzer.h"
 #include "base/text.h"
+#include "boot_phase.h"
 #include "crash/capture.h"
 #include "crash/detector.h"
+#include "crash/report_sense.h"
 #include "crash/stop_points.h"
 #include "machine_config.h"
 #include "verdict/verdict.h"
@@ -43,11 +45,21 @@ std::string last_lines(std::string_view output) {
       "{}", fmt::join(lines.begin() + static_cast<std::ptrdiff_t>(first), lines.end(), "; "));
 }
 
+crash::DetectorOptions detector_options(const scenario::Timeouts& timeouts) {
+  crash::DetectorOptions options;
+  options.silence = timeouts.silence;
+  options.no_work = timeouts.no_work;
+  return options;
+}
+
 // The state of one attempt while it goes through its phases, in the order of the data.
 class Run {
  public:
   Run(const scenario::Cell& cell, const Payload& payload, const AttemptOptions& options)
-      : cell_(cell), payload_(payload), options_(options) {}
+      : cell_(cell),
+        payload_(payload),
+        options_(options),
+        detector_(detector_options(cell.scenario->timeouts)) {}
 
   Result<store::Attempt> play();
 
@@ -55,6 +67,8 @@ class Run {
   Status phases();
   Status start();
   Status boot();
+  Status conclude_boot(const BootEnd& boot);
+  Status fail_boot(const BootEnd& boot);
   Status check_drivers(const vm::GuestInfo& guest);
   Status arm();
   Status inject();
@@ -72,6 +86,8 @@ class Run {
   void judge();
 
   bool crashed() const { return detector_.state() == crash::State::kCrashed; }
+  bool hung() const { return detector_.state() == crash::State::kHung; }
+  void note_hang(HangKind kind);
   void begin(std::string_view phase) {
     watch_ = Stopwatch();
     if (options_.on_phase) options_.on_phase(phase);
@@ -88,10 +104,10 @@ class Run {
   std::unique_ptr<vm::Vm> vm_;
   crash::Detector detector_;
   Ending ending_ = Ending::kCrashed;
+  bool ended_in_boot_ = false;
   std::string output_;  // of the program
   std::uint64_t work_ = 0;
   std::optional<vm::Event> work_began_;  // the first heartbeat with any
-  Clock::time_point worked_at_ = Clock::now();
   std::vector<crash::StopPoint> stop_points_;
   Clock::time_point injected_at_ = Clock::now();
   Duration paused_{};  // stood still at breakpoints
@@ -116,11 +132,13 @@ Result<store::Attempt> Run::play() {
 }
 
 Status Run::phases() {
-  RIG_TRY(start());   // vm: a machine that runs the kernel
-  RIG_TRY(boot());    // vm: until its agent answers
-  RIG_TRY(inject());  // vm: the module and the load are in it
-  RIG_TRY(wait());    // crash: crashed, hung, or the load ended
-  RIG_TRY(refuse_early_report());
+  RIG_TRY(start());  // vm: a machine that runs the kernel
+  RIG_TRY(boot());   // vm: until its agent answers
+  if (!ended_in_boot_) {
+    RIG_TRY(inject());  // vm: the module and the load are in it
+    RIG_TRY(wait());    // crash: crashed, hung, or the load ended
+    RIG_TRY(refuse_early_report());
+  }
   RIG_TRY(capture());  // crash: the core is on disk
   RIG_TRY(analyze());  // analyzer: findings
   judge();             // verdict: outcome
@@ -135,6 +153,10 @@ Status Run::start() {
   config.cmdline = payload_.cmdline;
   config.folder = options_.folder;
   config.breakpoints = !cell_.stop_at().empty();
+  config.begins_report = [sense = crash::ReportSense()](std::string_view line) mutable {
+    const auto kind = sense.look(line).report;
+    return kind && !oops::is_benign(*kind);
+  };
   RIG_ASSIGN(vm_, options_.start(config));
 
   const vm::VmDescription description = vm_->describe();
@@ -146,27 +168,67 @@ Status Run::start() {
 }
 
 Status Run::boot() {
-  const auto limit = cell_.scenario->timeouts.boot;
-  RIG_ASSIGN(const auto guest, vm_->wait_for_agent(Deadline::after(limit)));
+  RIG_ASSIGN(const BootEnd boot,
+             await_boot(*vm_, detector_, watch_.start(), cell_.scenario->timeouts.boot,
+                        [this](const vm::Event& event) { return take(event); }));
   attempt_.seconds.boot = watch_.seconds();
-  if (guest) {
-    RIG_TRY(check_drivers(*guest));
-    return arm();
-  }
+  if (!boot.guest) return conclude_boot(boot);
+  detector_.booted(Clock::now() - watch_.start());
+  RIG_TRY(check_drivers(*boot.guest));
+  return arm();
+}
+
+// What a signature expects of the boot is judged like any other crash or hang; else it is the
+// rig's fault that the guest is not there.
+Status Run::conclude_boot(const BootEnd& boot) {
   RIG_TRY(drain());
-  const auto cause = oops::cause(oops::parse_reports(detector_.console()));
-  const std::string why =
-      cause ? cause->title
-      : detector_.console().empty()
-          ? "it printed nothing at all"
-          : fmt::format("its agent was silent for {}", human_seconds(*attempt_.seconds.boot));
+  if (hung() || boot.silent) note_hang(HangKind::kBoot);
+  ended_in_boot_ = true;
+  ending_ = attempt_.hang ? Ending::kHung : Ending::kCrashed;
+  attempt_.reason = detector_.reason();
+  if (attempt_.hang) {
+    attempt_.reason = fmt::format("boot-hang after \"{}\": {}", attempt_.hang->last_line,
+                                  boot.why.empty() ? detector_.reason() : boot.why);
+  }
+  const bool judged = crashed() || attempt_.hang;
+  if (judged && cell_.expectation().during == scenario::During::kBoot) return {};
+  return fail_boot(boot);
+}
+
+// The core of such a guest is worth having, but it is not what was asked for: that it cannot be had
+// is no error of its own.
+Status Run::fail_boot(const BootEnd& boot) {
+  const auto cause = oops::cause(oops::parse_reports(crash::kernels_lines(detector_.console())));
+  const std::string why = cause                         ? cause->title
+                          : detector_.console().empty() ? "it printed nothing at all"
+                          : !boot.why.empty()           ? boot.why
+                                                        : detector_.reason();
   attempt_.report = cause;
-  return fail_hint(Blame::kRig,
-                   fmt::format("read {}; try without the scenario's cmdline, or a longer "
-                               "timeouts.boot than {} s",
-                               (options_.folder / "console.log").string(),
-                               std::chrono::duration_cast<seconds>(limit).count()),
-                   "the kernel {} did not boot: {}", payload_.kernel.release, why);
+  Error error =
+      fail_hint(
+          Blame::kRig,
+          fmt::format("read {}; try without the scenario's cmdline, or a longer "
+                      "timeouts.boot than {} s",
+                      (options_.folder / "console.log").string(),
+                      std::chrono::duration_cast<seconds>(cell_.scenario->timeouts.boot).count()),
+          "the kernel {} did not boot: {}", payload_.kernel.release, why)
+          .value();
+  if (!detector_.console().empty() && attempt_.hang) {
+    error.what += fmt::format("; its last line: {}", attempt_.hang->last_line);
+  }
+  if (detector_.state() != crash::State::kGone) {
+    Status looked = take_core();
+    if (looked) looked = analyze();
+    if (!looked && looked.error().blame == Blame::kCancelled) return looked;
+    if (findings_ && attempt_.hang) error.what += "; " + cpu_words(*findings_);
+  }
+  return tl::unexpected(std::move(error));
+}
+
+void Run::note_hang(HangKind kind) {
+  attempt_.hang = store::Hang{.kind = kind,
+                              .slowness = detector_.pace().slowness(),
+                              .last_line = last_console_line(detector_.console())};
 }
 
 // The drivers that the scenario and its disks ask for must be there; the others are told.
@@ -205,7 +267,7 @@ Status Run::inject() {
   for (const scenario::GuestFile& file : cell_.scenario->guest.files) {
     if (status) status = send(file.from, file.to, file.mode);
   }
-  if (status && !payload_.module.empty()) {
+  if (status && !payload_.module.empty() && !payload_.module_in_boot) {
     const std::string path = "/tmp/" + payload_.module.filename().string();
     status = send(payload_.module, path, 0644);
     if (status) status = vm_->load_module(path, payload_.module_params, deadline);
@@ -216,12 +278,14 @@ Status Run::inject() {
     argv.insert(argv.end(), payload_.program_args.begin(), payload_.program_args.end());
     if (status) status = vm_->start_program(argv, deadline);
   }
-  if (status || status.error().blame != Blame::kKernel) return status;
+  if (status || status.error().blame == Blame::kCancelled) return status;
 
-  // The guest's kernel refused, or died of it: only the latter is a result.
+  // The guest's kernel refused, died of it, or went on no more: only the last two are a result.
   RIG_TRY(drain());
+  detector_.tick(Clock::now());
   if (attempt_.stopped) RIG_TRY(watch(kReportTime));
-  if (crashed()) return {};
+  if (crashed() || hung()) return {};
+  if (status.error().blame != Blame::kKernel) return status;
   return fail(Blame::kRig, "nothing could be injected: {}", status.error().what);
 }
 
@@ -234,7 +298,6 @@ void Run::feed(const vm::Event& event) {
     const auto since = static_cast<double>(event.work - work_began_->work);
     if (time > 0) attempt_.work_per_second = since / time;
     work_ = event.work;
-    worked_at_ = event.when;
   }
   if (event.kind == vm::EventKind::kProgramOutput && output_.size() < kOutputKept) {
     output_ += event.text;
@@ -278,7 +341,6 @@ Status Run::on_breakpoint(const vm::Event& event) {
   RIG_TRY(vm_->resume(deadline));
   const auto pause = std::chrono::duration_cast<Duration>(Clock::now() - since);
   detector_.skip(pause);
-  worked_at_ += pause;
   paused_ += pause;
   return {};
 }
@@ -286,7 +348,6 @@ Status Run::on_breakpoint(const vm::Event& event) {
 Status Run::wait() {
   if (crashed()) return {};
   begin("wait");
-  worked_at_ = Clock::now();
   const Duration paused = paused_;
   RIG_TRY(watch(cell_.scenario->timeouts.crash));
   attempt_.seconds.crash =
@@ -295,15 +356,17 @@ Status Run::wait() {
   return conclude();
 }
 
-// Until the detector knows how it ended, or for so long of the guest's time.
+// Until the detector knows how it ended, or for so long of the guest's time; longer where the guest
+// is slow.
 Status Run::watch(Duration time) {
-  const Clock::time_point end = Clock::now() + time - paused_;
+  const Clock::time_point begin = Clock::now() - paused_;
   // What has begun is waited for to its end: a report, or the settling after the load's end.
   const auto deciding = [&] {
     return !detector_.report_kind().empty() || detector_.program_exit().has_value();
   };
   while (detector_.state() == crash::State::kRunning) {
-    const auto deadline = Deadline::after(end + paused_ - Clock::now());
+    const auto end = begin + paused_ + detector_.pace().scaled(time);
+    const auto deadline = Deadline::after(end - Clock::now());
     if (deadline.expired() && !deciding()) break;
     const auto tick = Deadline::after(detector_.next_tick() - Clock::now());
     RIG_ASSIGN(const auto event, vm_->next_event(deciding() ? tick : deadline.sooner(tick)));
@@ -324,6 +387,8 @@ Status Run::conclude() {
       return drain();
     case crash::State::kHung:
       ending_ = Ending::kHung;
+      RIG_TRY(drain());
+      note_hang(*detector_.hang());
       return {};
     case crash::State::kGone:
       return fail(Blame::kRig, "{}", detector_.reason());
@@ -338,13 +403,6 @@ Status Run::conclude() {
         fmt::format("nothing happened for {}", human_seconds(*attempt_.seconds.crash));
     return {};
   }
-  if (work_ != 0 && Clock::now() - worked_at_ > options_.no_work) {
-    ending_ = Ending::kHung;
-    attempt_.reason = fmt::format(
-        "the load did no work for {}",
-        human_seconds(std::chrono::duration<double>(Clock::now() - worked_at_).count()));
-    return {};
-  }
   return fail_hint(Blame::kRig, "raise timeouts.crash, or lower stress.seconds",
                    "the load neither ended nor crashed the guest within {}",
                    human_seconds(*attempt_.seconds.crash));
@@ -354,7 +412,7 @@ Status Run::conclude() {
 Status Run::refuse_early_report() const {
   const auto& began = detector_.report_began();
   if (!began || *began >= injected_at_) return {};
-  const auto cause = oops::cause(oops::parse_reports(detector_.console()));
+  const auto cause = oops::cause(oops::parse_reports(crash::kernels_lines(detector_.console())));
   return fail_hint(Blame::kRig,
                    fmt::format("read {}; a lockup during the boot means a host that is too busy: "
                                "fewer guests at once (--jobs)",
@@ -424,7 +482,7 @@ Status Run::take_core() {
 }
 
 Status Run::analyze() {
-  reports_ = oops::parse_reports(detector_.console());
+  reports_ = oops::parse_reports(crash::kernels_lines(detector_.console()));
   if (attempt_.core.empty()) return {};
   begin("analyze");
   RIG_ASSIGN(findings_, analyzer::analyze(options_.folder / attempt_.core,
@@ -442,6 +500,8 @@ void Run::judge() {
   observation.crashed = ending_ == Ending::kCrashed || ending_ == Ending::kDamaged;
   observation.hung = ending_ == Ending::kHung;
   observation.survived = ending_ == Ending::kSurvived;
+  observation.in_boot = ended_in_boot_;
+  if (attempt_.hang) observation.hang = attempt_.hang->kind;
   if (ending_ != Ending::kSurvived) observation.report = oops::cause(reports_);
   observation.findings = findings_ ? &*findings_ : nullptr;
   verdict::Judgement judgement = verdict::judge(cell_.expectation(), observation);

@@ -24,6 +24,7 @@ struct Payload {
   std::vector<std::string> drivers;  // of it that must load, beside those of every guest
   std::string cmdline;               // whole, as the guest gets it
   fs::path module;                   // .ko to load, or empty
+  bool module_in_boot = false;       // the initramfs has it
   std::string module_sha256;
   std::string module_params;  // "late_write=1"
   fs::path program;           // static executable to run, or empty
@@ -34,8 +35,7 @@ struct AttemptOptions {
   std::function<Result<std::unique_ptr<vm::Vm>>(const vm::VmConfig&)> start;  // the backend's
   std::string accelerator = "auto";
   vm::DumpFormat format = vm::DumpFormat::kKdumpZlib;
-  fs::path folder;           // exists; console.log, vmcore and findings.json go here
-  Duration no_work{10'000};  // a load that counted work and then none for so long is stuck
+  fs::path folder;  // exists; console.log, vmcore and findings.json go here
   std::stop_token stop = {};
   std::function<void(const vm::VmDescription&)> on_machine = {};  // once it is started
   std::function<void(std::string_view note)> on_note = {};        // oddities worth a line

@@ -118,6 +118,9 @@ class Checker {
 
   Result<CheckedCmdline> check(const scenario::Cell& cell, const Payload& payload) {
     if (cell.cmdline().empty()) return CheckedCmdline{};
+    if (cell.expectation().during == scenario::During::kBoot) {
+      return CheckedCmdline{{}, "the guest is not to boot with it"};
+    }
     const auto machine = options_.identify(whole_config(cell, payload, options_));
     if (!machine) return not_checked(cell, machine.error());
     const std::string key = key_of(*machine, payload);

@@ -60,9 +60,16 @@ Result<Payload> prepare(const scenario::Cell& cell, const PipelineOptions& optio
     payload.module_params = cell.variant.param_text();
     RIG_ASSIGN(payload.module_sha256, image::file_sha256(payload.module));
   }
+  if (cell.variant.in_boot) {
+    payload.module_in_boot = true;
+    initramfs.module = payload.module;
+    initramfs.module_params = payload.module_params;
+  }
   append(initramfs.drivers, payload.drivers);
   append(initramfs.drivers, needed);
   RIG_ASSIGN(payload.initramfs, image::build_initramfs(payload.kernel, initramfs));
+  // What the attempt is about must have been loaded.
+  if (payload.module_in_boot) payload.drivers.push_back(payload.module.stem().string());
   // Of every guest: messages on the serial port; a panic stops at once with its memory intact; the
   // crypto API does not test itself in each boot (0.3 s under TCG, docs/BOOT-TIME.md).
   payload.cmdline = fmt::format("console={} panic=-1 cryptomgr.notests=1 ", console);

@@ -10,8 +10,8 @@
 namespace rig::crash {
 namespace {
 
-double seconds(Duration time) {
-  return std::chrono::duration<double>(time).count();
+std::string in_words(Clock::duration time) {
+  return human_seconds(std::chrono::duration<double>(time).count());
 }
 
 }  // namespace
@@ -22,8 +22,11 @@ State Detector::feed(const vm::Event& event) {
   if (state_ != State::kRunning) return state_;
   switch (event.kind) {
     case EventKind::kHello:
-    case EventKind::kHeartbeat:
+      booted_ = true;
       last_heartbeat_ = event.when;
+      break;
+    case EventKind::kHeartbeat:
+      feed_heartbeat(event);
       break;
     case EventKind::kProgramExited:
       program_exit_ = event.code;
@@ -46,11 +49,7 @@ State Detector::feed(const vm::Event& event) {
 }
 
 void Detector::feed_console(const vm::Event& event) {
-  const bool stamped = oops::has_kernel_stamp(event.text);
-  kernel_stamps_lines_ = kernel_stamps_lines_ || stamped;
-  // Where the kernel stamps its lines, one without a stamp was printed by a program.
-  const bool kernels = stamped || !kernel_stamps_lines_;
-  const auto kind = kernels ? oops::starts_report(event.text) : std::nullopt;
+  const auto [kernels, kind] = sense_.look(event.text);
   if (report_began_ && kind) {
     next_began_ = true;
   } else if (kind && !oops::is_benign(*kind)) {
@@ -63,6 +62,15 @@ void Detector::feed_console(const vm::Event& event) {
   console_.add_line(event.text);
 }
 
+void Detector::feed_heartbeat(const vm::Event& event) {
+  pace_.beat(event.when, event.uptime);
+  last_heartbeat_ = event.when;
+  // The clock starts with the first work, and anew with a load that begins.
+  if (event.work != work_ || programs_ == 0) last_work_ = event.when;
+  work_ = event.work;
+  programs_ = event.programs;
+}
+
 void Detector::feed_stopped(const vm::Event& event) {
   switch (event.kind) {
     case vm::EventKind::kPanicked:
@@ -71,12 +79,13 @@ void Detector::feed_stopped(const vm::Event& event) {
       return end(State::kCrashed, "guest asked for a reset, as kernels do when they panic");
     case vm::EventKind::kStopped:
       // Somebody stopped the guest: nothing more will be printed, so a report is whole.
-      if (report_began_) end_unless_reported(State::kCrashed, {});
+      if (report_began_) end_reported();
       return;
     case vm::EventKind::kPoweredOff:
       return end_unless_reported(State::kFinished, "guest powered off");
     case vm::EventKind::kWatchdog:
-      return end_unless_reported(State::kHung, "watchdog fired");
+      if (report_began_) return end_reported();
+      return end_hung(HangKind::kHard, "the watchdog fired");
     case vm::EventKind::kBackendExited:
       return end(State::kGone, event.text.empty() ? "the VM's process exited" : event.text);
     default:
@@ -87,31 +96,59 @@ void Detector::feed_stopped(const vm::Event& event) {
 State Detector::tick(Clock::time_point now) {
   if (state_ != State::kRunning || now < next_tick()) return state_;
   if (report_began_) {
-    end_unless_reported(State::kCrashed, {});
+    end_reported();
   } else if (program_ended_) {
     end(State::kFinished, fmt::format("the load ended with exit code {}", *program_exit_));
+  } else if (silent_at() <= no_work_at()) {
+    end_hung(HangKind::kHard, "no heartbeat for " + in_words(silent_at() - *last_heartbeat_));
   } else {
-    end(State::kHung, fmt::format("no heartbeat for {}", human_seconds(seconds(options_.silence))));
+    end_hung(HangKind::kSoft, "the load did no work for " + in_words(no_work_at() - *last_work_) +
+                                  ", and the agent goes on");
   }
   return state_;
 }
 
+void Detector::booted(Clock::duration time) {
+  booted_ = true;
+  pace_.booted(time);
+}
+
 void Detector::skip(Duration time) {
-  for (auto* moment : {&report_began_, &last_line_, &last_heartbeat_, &program_ended_}) {
+  for (auto* moment :
+       {&report_began_, &last_line_, &last_heartbeat_, &last_work_, &program_ended_}) {
     if (*moment) **moment += time;
   }
+  pace_.skip(time);
 }
 
 Clock::time_point Detector::next_tick() const {
   if (state_ != State::kRunning) return Clock::time_point::max();
   // A report decides once it is whole; the end of the load beats a heartbeat that ended with it.
-  if (report_began_) {
-    const auto still = std::max(*report_began_ + options_.grace, *last_line_ + options_.still);
-    return std::min(still, *report_began_ + options_.longest);
-  }
+  if (report_began_) return report_decided();
   if (program_ended_) return *program_ended_ + options_.settle;
-  if (last_heartbeat_) return *last_heartbeat_ + options_.silence;
-  return Clock::time_point::max();
+  return std::min(silent_at(), no_work_at());
+}
+
+Clock::time_point Detector::report_decided() const {
+  const auto last = *report_began_ + options_.longest;
+  const auto whole = std::max(*report_began_ + options_.grace, *last_line_ + options_.still);
+  // What kind of hang it is: a heartbeat since then tells, or that there is none.
+  const bool beats = !last_heartbeat_ || *last_heartbeat_ >= *report_began_;
+  if (!hang_reported() || beats) return std::min(whole, last);
+  return std::min(std::max(whole, *report_began_ + pace_.scaled(options_.heard)), last);
+}
+
+Clock::time_point Detector::silent_at() const {
+  if (!last_heartbeat_) return Clock::time_point::max();
+  return *last_heartbeat_ + pace_.scaled(options_.silence);
+}
+
+Clock::time_point Detector::no_work_at() const {
+  if (work_ == 0 || programs_ == 0 || !last_work_) return Clock::time_point::max();
+  const auto due = *last_work_ + pace_.scaled(options_.no_work);
+  // An agent that has not been heard by then may have stopped, too: silent_at() decides.
+  const bool heard = due <= *last_heartbeat_ + pace_.scaled(options_.heard);
+  return heard ? due : Clock::time_point::max();
 }
 
 void Detector::end(State state, std::string reason) {
@@ -119,9 +156,25 @@ void Detector::end(State state, std::string reason) {
   reason_ = std::move(reason);
 }
 
+void Detector::end_hung(HangKind kind, std::string_view why) {
+  hang_ = kind;
+  end(State::kHung, fmt::format("{} hang: {}", to_string(kind), why));
+}
+
 void Detector::end_unless_reported(State state, std::string reason) {
-  if (report_began_) return end(State::kCrashed, fmt::format("kernel report: {}", report_kind_));
+  if (report_began_) return end_reported();
   end(state, std::move(reason));
+}
+
+bool Detector::hang_reported() const {
+  return oops::is_hang(report_kind_);
+}
+
+void Detector::end_reported() {
+  const std::string what = fmt::format("kernel report: {}", report_kind_);
+  if (!hang_reported()) return end(State::kCrashed, what);
+  const bool beats = last_heartbeat_ && *last_heartbeat_ >= *report_began_;
+  end_hung(!booted_ ? HangKind::kBoot : beats ? HangKind::kSoft : HangKind::kHard, what);
 }
 
 }  // namespace rig::crash

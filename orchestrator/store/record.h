@@ -12,6 +12,7 @@
 #include "analyzer/findings.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/hang.h"
 #include "cmdline/effect.h"
 #include "oops/report.h"
 #include "verdict/verdict.h"
@@ -32,6 +33,13 @@ struct FirstStop {
   std::vector<std::string> later;  // functions that the guest reached when it had been let go on
 };
 
+// A guest that went on no more.
+struct Hang {
+  HangKind kind = HangKind::kHard;
+  double slowness = 1;    // by which the waits were longer than on a machine as fast as expected
+  std::string last_line;  // of the console
+};
+
 struct Attempt {
   verdict::Outcome outcome = verdict::Outcome::kRigError;
   PhaseSeconds seconds;
@@ -39,6 +47,7 @@ struct Attempt {
   std::optional<std::uint64_t> work;
   std::optional<double> work_per_second;
   std::optional<FirstStop> stopped;
+  std::optional<Hang> hang;
   std::optional<oops::Report> report;
   std::optional<analyzer::Finding> finding;  // the judgement's first, of the core
   std::vector<verdict::Check> checks;

@@ -71,6 +71,12 @@ json::value write(const FirstStop& stop) {
           {"later", std::move(later)}};
 }
 
+json::value write(const Hang& hang) {
+  return {{"kind", text(to_string(hang.kind))},
+          {"slowness", hang.slowness},
+          {"last_line", text_or_null(hang.last_line)}};
+}
+
 json::value write(const analyzer::Finding& finding) {
   json::array evidence;
   for (const std::string& each : finding.evidence) evidence.push_back(text(each));
@@ -99,6 +105,7 @@ json::value write(const Attempt& attempt) {
           {"work", or_null(attempt.work)},
           {"work_per_second", or_null(attempt.work_per_second)},
           {"stopped", attempt.stopped ? write(*attempt.stopped) : json::value(nullptr)},
+          {"hang", attempt.hang ? write(*attempt.hang) : json::value(nullptr)},
           {"report", attempt.report ? write(*attempt.report) : json::value(nullptr)},
           {"finding", attempt.finding ? write(*attempt.finding) : json::value(nullptr)},
           {"checks", std::move(checks)},
@@ -277,6 +284,19 @@ FirstStop read_stop(const Reader& from) {
   return stop;
 }
 
+Hang read_hang(const Reader& from) {
+  Hang hang;
+  const Reader kind = from.at("kind");
+  if (const auto parsed = parse_hang_kind(kind.text())) {
+    hang.kind = *parsed;
+  } else {
+    kind.complain(fmt::format("unknown '{}'", kind.text()));
+  }
+  hang.slowness = from.at("slowness").seconds().value_or(1);
+  hang.last_line = from.at("last_line").text();
+  return hang;
+}
+
 analyzer::Finding read_finding(const Reader& from) {
   analyzer::Finding finding;
   finding.kind = from.at("kind").text();
@@ -307,6 +327,7 @@ Attempt read_attempt(const Reader& from) {
   attempt.work = from.at("work").number();
   attempt.work_per_second = from.at("work_per_second").seconds();
   if (!from.at("stopped").is_null()) attempt.stopped = read_stop(from.at("stopped"));
+  if (!from.at("hang").is_null()) attempt.hang = read_hang(from.at("hang"));
   if (!from.at("report").is_null()) attempt.report = read_report(from.at("report"));
   if (!from.at("finding").is_null()) attempt.finding = read_finding(from.at("finding"));
   for (const Reader& check : from.at("checks").items()) {

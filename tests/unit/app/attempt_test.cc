@@ -24,6 +24,7 @@ class AttemptTest : public testing::Test {
     scenario->name = "test";
     scenario->timeouts.boot = std::chrono::milliseconds(200);
     scenario->timeouts.crash = std::chrono::milliseconds(1500);
+    scenario->timeouts.no_work = std::chrono::milliseconds(500);
     scenario_ = scenario;
     cell_.scenario = scenario_;
     cell_.kernel = "debian-6.1";
@@ -43,7 +44,6 @@ class AttemptTest : public testing::Test {
     AttemptOptions options;
     options.folder = folder_.path();
     options.stop = stop_.get_token();
-    options.no_work = std::chrono::milliseconds(500);
     options.start = [&](const vm::VmConfig&) -> Result<std::unique_ptr<vm::Vm>> {
       return std::unique_ptr<vm::Vm>(std::move(machine));
     };
@@ -257,6 +257,90 @@ TEST_F(AttemptTest, PanicWhileBootingIsARigErrorThatQuotesIt) {
   EXPECT_THAT(attempt.error, HasSubstr("No working init"));
 }
 
+// A scenario that is about the boot.
+class BootFailureTest : public AttemptTest {
+ protected:
+  BootFailureTest() {
+    machine_to_play_->guest = std::nullopt;
+    machine_to_play_->core = fakes::minimal_core();
+  }
+  void expect_in_boot(scenario::Expectation expectation) {
+    expectation.during = scenario::During::kBoot;
+    cell_.detector.expect = std::move(expectation);
+  }
+  static scenario::Expectation panic() {
+    scenario::Expectation expectation;
+    expectation.report.emplace();
+    expectation.report->kind = "panic";
+    return expectation;
+  }
+  static scenario::Expectation boot_hang() {
+    scenario::Expectation expectation;
+    expectation.hang.emplace();
+    expectation.hang->kind = HangKind::kBoot;
+    return expectation;
+  }
+  void panic_in_boot() {
+    machine_to_play_->reactions["wait_for_agent"] = {
+        FakeVm::console("[    1.0] Kernel panic - not syncing: No working init found."),
+        FakeVm::event(EventKind::kPanicked), FakeVm::event(EventKind::kStopped)};
+  }
+  std::unique_ptr<FakeVm> machine_to_play_ = std::make_unique<FakeVm>();
+};
+
+TEST_F(BootFailureTest, PanicThatIsExpectedInTheBootIsJudgedLikeAnyOther) {
+  expect_in_boot(panic());
+  panic_in_boot();
+  const auto attempt = play(std::move(machine_to_play_));
+  EXPECT_EQ(attempt.outcome, Outcome::kExpectedCrash) << attempt.error;
+  EXPECT_EQ(attempt.core, "vmcore");
+  EXPECT_EQ(phases_, (std::vector<std::string>{"boot", "capture", "analyze"}));
+}
+
+TEST_F(BootFailureTest, HangThatIsExpectedInTheBootIsJudgedAndNamesTheLastLine) {
+  expect_in_boot(boot_hang());
+  machine_to_play_->push(FakeVm::console("[    0.1] sched_clock: Marking stable (1, 2)->(3, 4)"));
+  const auto attempt = play(std::move(machine_to_play_));
+  EXPECT_EQ(attempt.outcome, Outcome::kExpectedCrash) << attempt.error;
+  ASSERT_TRUE(attempt.hang);
+  EXPECT_EQ(attempt.hang->kind, HangKind::kBoot);
+  EXPECT_THAT(attempt.hang->last_line, HasSubstr("Marking stable"));
+  EXPECT_THAT(attempt.reason, HasSubstr("boot-hang after \"[    0.1] sched_clock"));
+}
+
+TEST_F(BootFailureTest, PanicInTheBootIsNoBootHang) {
+  expect_in_boot(boot_hang());
+  panic_in_boot();
+  EXPECT_EQ(play(std::move(machine_to_play_)).outcome, Outcome::kOtherCrash);
+}
+
+TEST_F(BootFailureTest, HangThatNobodyExpectsIsARigErrorWithACore) {
+  machine_to_play_->push(FakeVm::console("[    0.1] sched_clock: Marking stable (1, 2)->(3, 4)"));
+  const auto attempt = play(std::move(machine_to_play_));
+  EXPECT_EQ(attempt.outcome, Outcome::kRigError);
+  EXPECT_THAT(attempt.error, HasSubstr("did not boot"));
+  EXPECT_THAT(attempt.error, HasSubstr("Marking stable"));
+  EXPECT_EQ(attempt.core, "vmcore");
+  ASSERT_TRUE(attempt.hang);
+  EXPECT_EQ(attempt.hang->kind, HangKind::kBoot);
+}
+
+TEST_F(BootFailureTest, GuestThatBootsAlthoughItShouldNotHasSurvived) {
+  expect_in_boot(boot_hang());
+  machine_to_play_->guest = vm::GuestInfo{};
+  machine_to_play_->reactions["start_program"] = {FakeVm::event(EventKind::kProgramExited, 0)};
+  EXPECT_EQ(play(std::move(machine_to_play_)).outcome, Outcome::kSurvived);
+}
+
+TEST_F(AttemptTest, ModuleOfTheInitramfsIsNotLoadedAgain) {
+  expect_survival();
+  payload_.module_in_boot = true;
+  auto machine = std::make_unique<FakeVm>();
+  machine->fails["load_module"] = Error{Blame::kKernel, "File exists", ""};
+  machine->reactions["start_program"] = {FakeVm::event(EventKind::kProgramExited, 0)};
+  EXPECT_EQ(play(std::move(machine)).outcome, Outcome::kSurvived);
+}
+
 TEST_F(AttemptTest, ReportBeforeTheInjectionIsARigErrorNotACrash) {
   auto machine = std::make_unique<FakeVm>();
   machine->reactions["wait_for_agent"] = {
@@ -312,6 +396,7 @@ TEST_F(AttemptTest, LoadThatCountedWorkAndStoppedHangsTheGuest) {
   auto machine = std::make_unique<FakeVm>();
   vm::Event worked = FakeVm::event(EventKind::kHeartbeat);
   worked.work = 7;
+  worked.programs = 1;
   machine->reactions["start_program"] = {worked};
   machine->fails["dump"] = Error{Blame::kRig, "the dump was tried", ""};
   const auto attempt = play(std::move(machine));

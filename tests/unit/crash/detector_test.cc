@@ -24,6 +24,13 @@ class DetectorTest : public ::testing::Test {
   State happens(Clock::duration at, EventKind kind, int code = 0) {
     return feed(at, FakeVm::event(kind, code));
   }
+  State beat(Clock::duration at, std::uint64_t work, std::uint64_t programs) {
+    vm::Event event = FakeVm::event(EventKind::kHeartbeat);
+    event.work = work;
+    event.programs = programs;
+    event.uptime = at;
+    return feed(at, event);
+  }
   State tick(Clock::duration at) { return detector_.tick(start_ + at); }
 
   Clock::time_point start_ = Clock::now();
@@ -139,7 +146,75 @@ TEST_F(DetectorTest, SilenceOfTheAgentIsAHang) {
   EXPECT_EQ(happens(10s, EventKind::kHeartbeat), State::kRunning);
   EXPECT_EQ(tick(24s), State::kRunning);
   EXPECT_EQ(tick(25s), State::kHung);
-  EXPECT_EQ(detector_.reason(), "no heartbeat for 15.0 s");
+  EXPECT_EQ(detector_.reason(), "hard hang: no heartbeat for 15.0 s");
+  EXPECT_EQ(detector_.hang(), HangKind::kHard);
+}
+
+TEST_F(DetectorTest, LoadThatDoesNoMoreWorkIsASoftHangWhileTheAgentGoesOn) {
+  happens(0s, EventKind::kHello);
+  for (auto at = 500ms; at < 40s; at += 500ms) {
+    const std::uint64_t work = at < 5s ? 10 + static_cast<std::uint64_t>(at / 500ms) : 20;
+    if (beat(at, work, 1) != State::kRunning) break;
+  }
+  EXPECT_EQ(detector_.state(), State::kHung);
+  EXPECT_EQ(detector_.hang(), HangKind::kSoft);
+  EXPECT_EQ(detector_.reason(),
+            "soft hang: the load did no work for 30.0 s, and the agent goes on");
+}
+
+TEST_F(DetectorTest, LoadThatNeverCountedWorkIsNotMissed) {
+  for (auto at = 0ms; at < 100s; at += 500ms) EXPECT_EQ(beat(at, 0, 1), State::kRunning);
+}
+
+TEST_F(DetectorTest, WithoutAProgramThereIsNoWorkToMiss) {
+  beat(0s, 7, 1);
+  for (auto at = 500ms; at < 100s; at += 500ms) EXPECT_EQ(beat(at, 7, 0), State::kRunning);
+}
+
+TEST_F(DetectorTest, AgentThatFallsSilentAsWellMakesItAHardHang) {
+  beat(0s, 0, 1);
+  beat(500ms, 7, 1);
+  for (auto at = 1000ms; at <= 20s; at += 500ms) beat(at, 7, 1);  // the load has stopped at 0.5 s
+  EXPECT_EQ(tick(34900ms), State::kRunning) << "soft at 30.5 s, had the agent been heard";
+  EXPECT_EQ(tick(35s), State::kHung);
+  EXPECT_EQ(detector_.hang(), HangKind::kHard);
+}
+
+TEST_F(DetectorTest, ReportOfAHangIsTheHangsReportAndHeartbeatsTellWhichItIs) {
+  constexpr auto kSoftLockup =
+      "[   30.100000] watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [load:99]";
+  happens(0s, EventKind::kHello);
+  beat(1s, 5, 1);
+  console(2s, kSoftLockup);
+  EXPECT_EQ(tick(4900ms), State::kRunning);
+  EXPECT_EQ(tick(5s), State::kHung) << "silent since the report";
+  EXPECT_EQ(detector_.hang(), HangKind::kHard);
+  EXPECT_EQ(detector_.reason(), "hard hang: kernel report: soft-lockup");
+
+  Detector other;
+  other.booted(1s);
+  const auto feed = [&](Clock::duration at, vm::Event event) {
+    event.when = start_ + at;
+    return other.feed(event);
+  };
+  feed(1s, FakeVm::event(EventKind::kHeartbeat));
+  feed(2s, FakeVm::console("[   99.5] INFO: task load:99 blocked for more than 5 seconds."));
+  feed(3s, FakeVm::event(EventKind::kHeartbeat));
+  EXPECT_EQ(other.tick(start_ + 5s), State::kHung);
+  EXPECT_EQ(other.hang(), HangKind::kSoft);
+}
+
+TEST_F(DetectorTest, PanicOnAHangIsACrash) {
+  happens(0s, EventKind::kHello);
+  console(2s, "[   30.1] watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [load:99]");
+  EXPECT_EQ(happens(2500ms, EventKind::kPanicked), State::kCrashed);
+}
+
+TEST_F(DetectorTest, SlowMachineGetsMoreTime) {
+  detector_.booted(30s);  // three times as long as expected
+  happens(0s, EventKind::kHello);
+  EXPECT_EQ(tick(44s), State::kRunning);
+  EXPECT_EQ(tick(45s), State::kHung);
 }
 
 TEST_F(DetectorTest, TimeThatTheMachineStoodStillIsNoSilence) {
@@ -165,11 +240,12 @@ TEST_F(DetectorTest, BeforeTheAgentIsUpNothingCanHang) {
   EXPECT_EQ(detector_.next_tick(), Clock::time_point::max());
 }
 
-TEST_F(DetectorTest, WatchdogIsAHangUnlessTheKernelReported) {
+TEST_F(DetectorTest, WatchdogIsAHangUnlessTheKernelCrashed) {
   EXPECT_EQ(happens(1s, EventKind::kWatchdog), State::kHung);
+  EXPECT_EQ(detector_.hang(), HangKind::kHard);
   Detector other;
   vm::Event line = FakeVm::console("[   30.1] x");
-  line.text = "[   30.100000] watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [load:99]";
+  line.text = kOops;
   other.feed(line);
   EXPECT_EQ(other.feed(FakeVm::event(EventKind::kWatchdog)), State::kCrashed);
 }

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a machine that was started to its agent's hello, or to why there is none.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "analyzer/findings.h"
+#include "base/deadline.h"
+#include "base/error.h"
+#include "crash/detector.h"
+#include "vm/vm.h"
+
+namespace rig {
+
+struct BootEnd {
+  std::optional<vm::GuestInfo> guest = {};  // nothing: the detector knows why, or `why` says it
+  bool silent = false;                      // given up, because the console has stopped
+  std::string why = {};                     // it was given up
+};
+
+// `limit`: how long the console may be silent (crash::BootWatch). Every event is handed to `take`,
+// which feeds the detector.
+Result<BootEnd> await_boot(vm::Vm& machine, crash::Detector& detector, Clock::time_point start,
+                           Clock::duration limit,
+                           const std::function<Status(const vm::Event&)>& take);
+
+// The console's last line with text in it, for a message.
+std::string last_console_line(std::string_view console);
+// "CPU 0 (swapper/0): native_safe_halt < default_idle; CPU 1 ...", some of each.
+std::string cpu_words(const analyzer::Findings& findings);
+
+}  // namespace rig

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "crash/report_sense.h"
+
+namespace rig::crash {
+
+ReportSense::Line ReportSense::look(std::string_view line) {
+  const bool stamped = oops::has_kernel_stamp(line);
+  kernel_stamps_lines_ = kernel_stamps_lines_ || stamped;
+  if (kernel_stamps_lines_ && !stamped) return {};
+  return {true, oops::starts_report(line)};
+}
+
+std::string kernels_lines(std::string_view console) {
+  std::string text;
+  text.reserve(console.size());
+  bool stamps = false;
+  while (!console.empty()) {
+    const std::size_t end = console.find('\n');
+    const std::string_view line = console.substr(0, end);
+    const bool stamped = oops::has_kernel_stamp(line);
+    stamps = stamps || stamped;
+    if (stamped || !stamps) text += line;
+    if (end == std::string_view::npos) break;
+    text += '\n';
+    console.remove_prefix(end + 1);
+  }
+  return text;
+}
+
+}  // namespace rig::crash
