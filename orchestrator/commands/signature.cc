@@ -46,6 +46,17 @@ verdict::Judgement hold_against(scenario::Expectation expectation,
   seen.report = oops::cause(findings.reports);
   seen.crashed = true;  // it is a core
   seen.findings = &findings;
+  // Neither what its guest still did nor whether the agent was up is in a core: where more than
+  // that is expected of a guest that did not die, the rest decides.
+  const bool died = findings.panic || findings.exception;
+  const auto hang = std::exchange(expectation.hang, std::nullopt);
+  if (hang && !died && !expectation.empty()) {
+    seen.crashed = false;
+    seen.hung = true;
+    seen.hang = hang->kind;
+  }
+  expectation.hang = hang;
+  seen.in_boot = expectation.during == scenario::During::kBoot;
   const auto* stop = expectation.report ? stopped_before_report(findings) : nullptr;
   if (stop == nullptr) return verdict::judge(expectation, seen);
   const auto report = std::exchange(expectation.report, std::nullopt);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "analyzer/sleep_functions.h"
 #include "verdict/predicate_checks.h"
 
 namespace rig::verdict {
@@ -20,6 +21,7 @@ using scenario::Expectation;
 constexpr std::uint64_t kSmall = 64 << 10;  // an address below is an offset, not a place
 constexpr std::size_t kMaxCorruptions = 3;
 constexpr std::size_t kMaxFrames = 3;
+constexpr std::size_t kMaxTasks = 4;
 constexpr std::size_t kMaxBytes = 16;
 
 std::optional<std::string> unless_empty(std::string text) {
@@ -151,6 +153,54 @@ std::vector<scenario::PerCpuPredicate> context_of(const Findings& findings) {
   return predicates;
 }
 
+// Kernel threads of pools are named after their numbers, which differ.
+std::optional<std::string> lasting_name(const std::string& comm) {
+  if (comm.starts_with("kworker/")) return std::nullopt;
+  return unless_empty(comm);
+}
+
+// The innermost functions, behind those through which all go to sleep.
+std::vector<std::string> place_of(const analyzer::Backtrace& trace) {
+  std::vector<std::string> functions;
+  for (const analyzer::BacktraceFrame& frame : trace.frames) {
+    const bool sleeps = functions.empty() && analyzer::is_sleep_function(frame.at.function);
+    if (sleeps || frame.at.function.empty()) continue;
+    if (!frame.reliable || functions.size() == kMaxFrames) break;
+    functions.push_back(plain_function(frame.at.function));
+  }
+  return functions;
+}
+
+scenario::TaskPredicate task_of(const analyzer::WaitFacts& wait) {
+  scenario::TaskPredicate task;
+  task.comm = lasting_name(wait.comm);
+  task.backtrace = place_of(wait.backtrace);
+  if (!wait.lock) return task;
+  task.lock = wait.lock->kind;
+  task.owner = lasting_name(wait.lock->owner_comm);
+  return task;
+}
+
+// Of a guest that goes on no more, by the judgement: what its CPUs and who waits stand in.
+void add_hang(const Findings& findings, Expectation& expectation) {
+  const auto found = [&](std::string_view kind) {
+    return std::ranges::find(findings.findings, kind, &analyzer::Finding::kind) !=
+           findings.findings.end();
+  };
+  const bool waits = found("deadlock") || found("task-blocked");
+  if (!waits && !found("cpu-stuck")) return;
+  expectation.hang.emplace();  // of which kind no core tells
+  for (const analyzer::CpuFacts& cpu : findings.cpus) {
+    if (!cpu.idle) expectation.cpus.push_back({.backtrace = place_of(cpu.backtrace)});
+  }
+  std::erase_if(expectation.cpus, [](const auto& each) { return each.backtrace.empty(); });
+  for (const analyzer::WaitFacts& wait : findings.waits) {
+    if (expectation.tasks.size() == kMaxTasks) break;
+    auto task = task_of(wait);
+    if (task.comm || !task.backtrace.empty()) expectation.tasks.push_back(std::move(task));
+  }
+}
+
 }  // namespace
 
 Expectation signature_of(const Findings& findings) {
@@ -163,6 +213,8 @@ Expectation signature_of(const Findings& findings) {
   const bool memory_tells = expectation.object || !expectation.corruptions.empty();
   if (expectation.report && !memory_tells) expectation.backtrace = backtrace_of(findings);
   expectation.percpu = context_of(findings);
+  add_hang(findings, expectation);
+  if (expectation.hang) expectation.backtrace.clear();  // of a CPU that happened to be the first
   return expectation;
 }
 

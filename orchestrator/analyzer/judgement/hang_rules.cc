@@ -8,6 +8,7 @@
 #include <set>
 
 #include "analyzer/judgement/rules.h"
+#include "analyzer/sleep_functions.h"
 #include "base/text.h"
 
 namespace rig::analyzer {
@@ -30,20 +31,11 @@ std::string lock_words(const LockFacts& lock) {
                      lock.name.empty() ? fmt::format("{}", lock.at) : lock.name);
 }
 
-// How the functions begin through which every task goes to sleep.
-constexpr std::string_view kSleepers[] = {"__schedule",   "schedule",   "io_schedule",
-                                          "__mutex_lock", "mutex_lock", "rwsem_down_"};
-
-bool is_sleeper(std::string_view function) {
-  return std::ranges::any_of(kSleepers,
-                             [&](std::string_view each) { return function.starts_with(each); });
-}
-
 std::string trace_words(const Backtrace& trace) {
   std::vector<std::string> functions;
   for (const BacktraceFrame& frame : trace.frames) {
     if (functions.size() == kFrames) break;
-    if (functions.empty() && is_sleeper(frame.at.function)) continue;
+    if (functions.empty() && is_sleep_function(frame.at.function)) continue;
     if (frame.reliable) functions.push_back(function_words(frame.at));
   }
   return fmt::format("{}", fmt::join(functions, " < "));

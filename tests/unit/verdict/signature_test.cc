@@ -133,5 +133,37 @@ TEST(Signature, IsEmptyForAHealthyGuest) {
   EXPECT_TRUE(signature_of(findings).empty());
 }
 
+TEST(Signature, OfAHungGuestIsWhatItsCpusAndItsWaitersStandIn) {
+  Findings findings;
+  analyzer::CpuFacts spins, idle;
+  spins.backtrace.frames = {frame("spin"), frame("irqs_off.isra.0")};
+  idle.idle = true;
+  idle.backtrace.frames = {frame("default_idle")};
+  findings.cpus = {spins, idle};
+  analyzer::WaitFacts wait;
+  wait.comm = "kworker/0:1";
+  wait.backtrace.frames = {frame("__schedule"), frame("schedule"),
+                           frame("__mutex_lock.constprop.0"), frame("flush")};
+  wait.lock.emplace();
+  wait.lock->kind = "mutex";
+  wait.lock->owner_comm = "flusher";
+  findings.waits = {wait};
+  EXPECT_TRUE(signature_of(findings).empty()) << "a healthy guest has busy CPUs and waiters, too";
+  findings.findings.push_back({.kind = "cpu-stuck",
+                               .confidence = analyzer::Confidence::kLikely,
+                               .summary = {},
+                               .evidence = {},
+                               .cache = {},
+                               .object = {}});
+  const auto signature = signature_of(findings);
+  EXPECT_TRUE(signature.hang);
+  ASSERT_EQ(signature.cpus.size(), 1u);
+  EXPECT_EQ(signature.cpus[0].backtrace, (std::vector<std::string>{"spin", "irqs_off"}));
+  ASSERT_EQ(signature.tasks.size(), 1u);
+  EXPECT_FALSE(signature.tasks[0].comm) << "another worker next time";
+  EXPECT_EQ(signature.tasks[0].backtrace, (std::vector<std::string>{"flush"}));
+  EXPECT_EQ(signature.tasks[0].owner, "flusher");
+}
+
 }  // namespace
 }  // namespace rig::verdict
