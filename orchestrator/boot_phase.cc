@@ -66,6 +66,10 @@ std::string cpu_words(const analyzer::Findings& findings) {
     words.push_back(
         fmt::format("CPU {} ({}): {}", cpu.index, cpu.comm, fmt::join(functions, " < ")));
   }
+  if (findings.system.uptime) {
+    words.push_back(
+        fmt::format("by its own clock it ran for {}", human_seconds(*findings.system.uptime)));
+  }
   return fmt::format("{}", fmt::join(words, "; "));
 }
 

@@ -29,7 +29,8 @@ Result<BootEnd> await_boot(vm::Vm& machine, crash::Detector& detector, Clock::ti
 
 // The console's last line with text in it, for a message.
 std::string last_console_line(std::string_view console);
-// "CPU 0 (swapper/0): native_safe_halt < default_idle; CPU 1 ...", some of each.
+// "CPU 0 (swapper/0): native_safe_halt < default_idle; CPU 1 ...", some of each; and how far the
+// guest's own clock has come: one that stands still was not only silent.
 std::string cpu_words(const analyzer::Findings& findings);
 
 }  // namespace rig

@@ -32,10 +32,15 @@ class Hang : public testing::TestWithParam<std::string> {
   Bench bench_;
   std::string output_;
 };
-INSTANTIATE_TEST_SUITE_P(Arch, Hang, testing::Values("x86_64", "arm64"),
-                         [](const auto& test) { return test.param; });
+const auto kArchName = [](const auto& test) { return test.param; };
+INSTANTIATE_TEST_SUITE_P(Arch, Hang, testing::Values("x86_64", "arm64"), kArchName);
+// The waits make these the longest: one architecture each, both are in the slow suite.
+class HardHang : public Hang {};
+INSTANTIATE_TEST_SUITE_P(Arch, HardHang, testing::Values("x86_64"), kArchName);
+class SoftHang : public Hang {};
+INSTANTIATE_TEST_SUITE_P(Arch, SoftHang, testing::Values("arm64"), kArchName);
 
-TEST_P(Hang, GuestWithoutAnyInterruptIsAHardHangAndItsCoreTellsWhereEachCpuIs) {
+TEST_P(HardHang, GuestWithoutAnyInterruptIsAHardHangAndItsCoreTellsWhereEachCpuIs) {
   const auto attempt = run("hangs", "irqs-off");
   EXPECT_EQ(attempt.at("outcome"), "expected-crash") << output_;
   EXPECT_EQ(attempt.at("hang").at("kind"), "hard");
@@ -45,7 +50,7 @@ TEST_P(Hang, GuestWithoutAnyInterruptIsAHardHangAndItsCoreTellsWhereEachCpuIs) {
   EXPECT_THAT(text, HasSubstr("CPU 1 does not leave hang_spin [hang] < hang_irqs_off [hang]"));
 }
 
-TEST_P(Hang, TasksThatWaitForEachOtherAreASoftHangAndADeadlockForCertain) {
+TEST_P(SoftHang, TasksThatWaitForEachOtherAreASoftHangAndADeadlockForCertain) {
   const auto attempt = run("hangs", "abba");
   EXPECT_EQ(attempt.at("outcome"), "expected-crash") << output_;
   EXPECT_EQ(attempt.at("hang").at("kind"), "soft");
