@@ -2,13 +2,18 @@
 #include "oops/rust_name.h"
 
 #include <array>
+#include <charconv>
+#include <cstddef>
 #include <cstdint>
+#include <system_error>
 #include <utility>
 
 namespace rig::oops {
 namespace {
 
+// Back references let a short symbol ask for any amount of work, with or without output.
 constexpr int kMaxDepth = 40;
+constexpr int kMaxSteps = 2000;
 constexpr std::size_t kMaxName = 400;
 
 bool is_digit(char c) {
@@ -19,9 +24,12 @@ class Demangler {
  public:
   explicit Demangler(std::string_view text) : text_(text) {}
 
-  bool path() {
-    if (++depth_ > kMaxDepth || out_.size() > kMaxName) return false;
-    const bool done = path_of(next());
+  // In types generic arguments follow their path without "::".
+  enum class Within { kValue, kType };
+
+  bool path(Within within = Within::kValue) {
+    if (++depth_ > kMaxDepth || ++steps_ > kMaxSteps || out_.size() > kMaxName) return false;
+    const bool done = path_of(next(), within);
     --depth_;
     return done;
   }
@@ -36,7 +44,7 @@ class Demangler {
     return true;
   }
 
-  bool path_of(char tag) {
+  bool path_of(char tag, Within within) {
     switch (tag) {
       case 'C':
         return identifier();
@@ -47,63 +55,86 @@ class Demangler {
       case 'Y':
         return as_trait();
       case 'N':
-        return nested();
+        return nested(within);
       case 'I':
-        if (!path()) return false;
-        while (!eat('E')) {
-          if (!generic_argument()) return false;
-        }
-        return true;
+        return path(within) && put(within == Within::kValue ? "::<" : "<") &&
+               list([this] { return generic_argument(); }) && put(">");
       case 'B':
-        return backwards([this] { return path(); });
+        return backwards([this, within] { return path(within); });
       default:
         return false;
     }
   }
 
-  bool as_trait() { return put("<") && type() && put(" as ") && path() && put(">"); }
+  // What stands up to an 'E', with commas between.
+  template <typename Read>
+  bool list(Read read) {
+    for (bool first = true; !eat('E'); first = false) {
+      if ((!first && !put(", ")) || !read()) return false;
+    }
+    return true;
+  }
 
-  bool nested() {
+  bool as_trait() { return put("<") && type() && put(" as ") && path(Within::kType) && put(">"); }
+
+  // "a::b", "a::{closure#0}".
+  bool nested(Within within) {
     const char space = next();
-    if (!path()) return false;
-    const bool special = space >= 'A' && space <= 'Z';
-    put(special ? "::{" : "::");
-    if (special) put(space == 'C' ? "closure" : "shim");
-    return identifier() && (!special || put("}"));
+    if (!path(within)) return false;
+    if (space < 'A' || space > 'Z') return put("::") && identifier();
+    put("::{");
+    if (space == 'C') {
+      put("closure");
+    } else if (space == 'S') {
+      put("shim");
+    } else {
+      put({&space, 1});
+    }
+    const auto number = disambiguator();
+    const std::size_t before = out_.size();
+    put(":");
+    if (!number || !plain_identifier()) return false;
+    if (out_.size() == before + 1) out_.pop_back();  // most have no name
+    return put("#") && put(std::to_string(*number)) && put("}");
   }
 
   // Says where an implementation stands, which its name does not tell.
   bool impl_path() {
-    disambiguator();
-    const std::string kept = out_;
-    const bool done = path();
-    out_ = kept;
+    const std::size_t kept = out_.size();
+    const bool done = disambiguator() && path(Within::kType);
+    out_.resize(kept);
     return done;
   }
 
   bool generic_argument() {
-    const std::string kept = out_;
-    bool done = false;
-    if (eat('L')) {
-      done = base62().has_value();
-    } else {
-      done = eat('K') ? constant() : type();
-    }
-    out_ = kept;
-    return done;
+    if (eat('L')) return base62() && put("'_");
+    return eat('K') ? constant() : type();
   }
 
+  // The value of a constant argument: "p" for one that is left open, else a type and hexadecimal
+  // digits.
   bool constant() {
-    if (eat('p')) return true;
-    if (eat('B')) return base62().has_value();
-    next();  // a basic type
-    eat('n');
-    while (peek() != '_' && peek() != '\0') ++at_;
-    return eat('_');
+    if (eat('p')) return put("_");
+    if (eat('B')) {
+      return backwards([this] { return constant(); });
+    }
+    const char type = next();
+    const bool negative = eat('n');
+    std::uint64_t value = 0;
+    const std::size_t end = text_.find('_', at_);
+    if (end == std::string_view::npos) return false;
+    const char* last = text_.data() + end;
+    const auto [stop, error] = std::from_chars(text_.data() + at_, last, value, 16);
+    const bool empty = at_ == end;
+    if (!empty && (stop != last || error != std::errc())) return false;
+    at_ = end + 1;
+    if (type == 'b') return put(value == 0 ? "false" : "true");
+    if (type == 'c') return put("'" + std::string(1, static_cast<char>(value)) + "'");
+    return put((negative ? "-" : "") + std::to_string(value));
   }
 
   bool type() {
-    if (++depth_ > kMaxDepth || out_.size() > kMaxName) return false;
+    if (++depth_ > kMaxDepth || ++steps_ > kMaxSteps || out_.size() > kMaxName) return false;
     const bool done = type_of(next());
     --depth_;
     return done;
@@ -113,15 +144,11 @@ class Demangler {
     if (tag >= 'a' && tag <= 'z') return basic(tag);
     switch (tag) {
       case 'A':
-        return put("[") && type() && constant() && put("]");
+        return put("[") && type() && put("; ") && constant() && put("]");
       case 'S':
         return put("[") && type() && put("]");
       case 'T':
-        put("(");
-        while (!eat('E')) {
-          if (!type()) return false;
-        }
-        return put(")");
+        return put("(") && tuple() && put(")");
       case 'R':
       case 'Q':
         if (eat('L') && !base62()) return false;
@@ -136,8 +163,17 @@ class Demangler {
         return false;
       default:  // functions and trait objects have no plain form here
         if (tag == 'F' || tag == 'D') return false;
-        return path_of(tag);
+        return path_of(tag, Within::kType);
     }
+  }
+
+  bool tuple() {
+    std::size_t count = 0;
+    const bool done = list([this, &count] {
+      ++count;
+      return type();
+    });
+    return done && (count != 1 || put(","));
   }
 
   bool basic(char tag) {
@@ -167,12 +203,16 @@ class Demangler {
     return done;
   }
 
-  void disambiguator() {
-    if (eat('s')) base62();
+  std::optional<std::uint64_t> disambiguator() {
+    if (!eat('s')) return 0;
+    const auto number = base62();
+    if (!number) return std::nullopt;
+    return *number + 1;
   }
 
-  bool identifier() {
-    disambiguator();
+  bool identifier() { return disambiguator() && plain_identifier(); }
+
+  bool plain_identifier() {
     eat('u');
     if (!is_digit(peek())) return false;
     std::size_t length = 0;
@@ -215,6 +255,7 @@ class Demangler {
   std::string_view text_;
   std::size_t at_ = 0;
   int depth_ = 0;
+  int steps_ = 0;
   std::string out_;
 };
 

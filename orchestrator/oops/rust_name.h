@@ -10,8 +10,9 @@
 
 namespace rig::oops {
 
-// "_RNvNtCs1_4core3fmt5write" -> "core::fmt::write", without generic arguments' values. Nothing
-// when it is no such symbol.
+// "_RNvNtCs1_4core3fmt5write" -> "core::fmt::write", written as demanglers do that leave out
+// crates' hashes. Nothing when it is no such symbol, or one with a function's or a trait object's
+// type.
 std::optional<std::string> rust_name(std::string_view symbol);
 
 }  // namespace rig::oops

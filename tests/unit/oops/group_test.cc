@@ -117,6 +117,17 @@ TEST(Title, CallsASystemCallByOneName) {
   EXPECT_EQ(title_name("_RNvNtCs1_4core3fmt5write"), "core::fmt::write");
   EXPECT_EQ(title_name("_RNvXs1_CscPPBqWtAqum_6binderNtB5_4NodeNtCs43vyB533jt3_6kernel4File4mmap"),
             "<binder::Node as kernel::File>::mmap");
+  EXPECT_EQ(title_name("_RINvNtCs1_4core3ptr13drop_in_placeNtCs2_6kernel4FileEB2_"),
+            "core::ptr::drop_in_place::<kernel::File>");
+  EXPECT_EQ(title_name("_RINvC4core4swapTlhETmEAyj10_E"),
+            "core::swap::<(i32, u8), (u32,), [u64; 16]>");
+  EXPECT_EQ(title_name("_RNCNvCs1_6binder4open0"), "binder::open::{closure#0}");
+  EXPECT_EQ(title_name("_RNCNvCs1_6binder4opens_0"), "binder::open::{closure#1}");
+  // Each argument is the one before, twice: half a megabyte for whoever does not stop.
+  EXPECT_EQ(title_name("_RINvC1a1fThhETB7_B7_ETBb_Bb_ETBj_Bj_ETBr_Br_ETBz_Bz_ETBH_BH_ETBP_BP_ETBX_"
+                       "BX_ETB15_B15_ETB1d_B1d_ETB1n_B1n_ETB1x_B1x_ETB1H_B1H_EE")
+                .substr(0, 5),
+            "_RINv");
   for (const char* broken :
        {"_R", "_RNv", "_RB_", "_RNvB1_4main", "_RNvCs_99999999x", "_RIIIIIIII"}) {
     EXPECT_EQ(title_name(broken), broken);
