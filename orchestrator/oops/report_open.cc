@@ -2,6 +2,7 @@
 #include "oops/report_open.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "oops/report_fingerprint.h"
 #include "oops/report_guilty.h"
@@ -211,16 +212,9 @@ void OpenReport::find_alternatives(const Captures& values) {
   }
 }
 
-Report OpenReport::finish() {
+// Finds the function that the report is about.
+OpenReport::Name OpenReport::name_guilty() {
   const Trail& trail = body_.trail();
-  close_with_ruler();
-  report_.frames = innermost_first(body_.program_counter(), body_.stack());
-  report_.allocated = innermost_first(std::nullopt, body_.allocated());
-  report_.freed = innermost_first(std::nullopt, body_.freed());
-  if (!report_.address && start().format->page_fault) {
-    const auto cr2 = report_.registers.find("CR2");
-    if (cr2 != report_.registers.end()) report_.address = cr2->second;
-  }
   auto guilty =
       naming().look() == Look::kNowhere ? std::nullopt : find_guilty(naming(), trail, named_);
   const bool certain = guilty && guilty->intact;
@@ -237,7 +231,20 @@ Report OpenReport::finish() {
     }
     report_.function = readable_name(report_.function);
   }
+  return {std::move(name), certain};
+}
 
+Report OpenReport::finish() {
+  const Trail& trail = body_.trail();
+  close_with_ruler();
+  report_.frames = innermost_first(body_.program_counter(), body_.stack());
+  report_.allocated = innermost_first(std::nullopt, body_.allocated());
+  report_.freed = innermost_first(std::nullopt, body_.freed());
+  if (!report_.address && start().format->page_fault) {
+    const auto cr2 = report_.registers.find("CR2");
+    if (cr2 != report_.registers.end()) report_.address = cr2->second;
+  }
+  auto [name, certain] = name_guilty();
   const std::string_view form = naming().spelling->title;
   const bool wants_function = form.find("{function}") != std::string_view::npos;
   const bool tracked = naming().look() == Look::kFreeTrack || naming().look() == Look::kAllocTrack;

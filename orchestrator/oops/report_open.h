@@ -66,6 +66,11 @@ class OpenReport {
   bool take(const Line& line, std::size_t number);
   void close_with_ruler();
   void name_function(const Start& start);
+  struct Name {
+    std::string title;  // "corrupted" where nobody was found
+    bool certain;
+  };
+  Name name_guilty();
   Captures title_values() const;
   std::string cut_title() const;
   void find_alternatives(const Captures& values);
