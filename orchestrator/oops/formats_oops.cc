@@ -204,22 +204,27 @@ std::vector<Format> traps() {
        .alt = {"bad-access in {function}"}}};
 }
 
-// Indirect calls to functions of another type (CONFIG_CFI_CLANG). Before 6.1 the caller is told in
-// the WARNING or panic that follows.
-Format control_flow() {
-  return {.family = "cfi",
-          .needles = {"CFI failure"},
-          .spellings = {{.pattern = R"(CFI failure at (?P<func>[A-Za-z_][^\s+]*)\+0x)",
-                         .kind = "cfi",
-                         .title = "CFI failure in {function}",
-                         .look = Look::kNamed},
-                        {.pattern = R"(^CFI failure \(target: )",
-                         .kind = "cfi",
-                         .title = "CFI failure in {function}"}},
-          .skip = &control_flow_checkers(),
-          .look = Look::kTrace,
-          .type = "DoS",
-          .repeats = true};
+// Indirect calls to functions of another type (CONFIG_CFI_CLANG). Before 6.1 the caller is told
+// only by the WARNING that follows.
+std::vector<Format> control_flow() {
+  return {{.family = "cfi",
+           .role = Role::kMessage,
+           .needles = {"CFI failure at "},
+           .spellings = {{.pattern = R"(^CFI failure at (?P<func>[A-Za-z_][^\s+]*)\+0x)",
+                          .kind = "cfi",
+                          .title = "CFI failure in {function}"}},
+           .look = Look::kNamed,
+           .type = "DoS"},
+          {.family = "cfi",
+           .role = Role::kMessage,
+           .needles = {"CFI failure (target: "},
+           .spellings = {{.pattern = R"(^CFI failure \(target: )",
+                          .kind = "cfi",
+                          .title = "CFI failure in {function}"}},
+           .skip = &control_flow_checkers(),
+           .look = Look::kTrace,
+           .type = "DoS",
+           .titled_by_splat = true}};
 }
 
 }  // namespace
@@ -228,7 +233,7 @@ std::vector<Format> oops_formats() {
   std::vector<Format> all = stack_overflows();
   for (Format& format : page_faults()) all.push_back(std::move(format));
   for (Format& format : traps()) all.push_back(std::move(format));
-  all.push_back(control_flow());
+  for (Format& format : control_flow()) all.push_back(std::move(format));
   return all;
 }
 
