@@ -58,8 +58,9 @@ enum class Role {
 // One way in which some kernel version prints the first line of a report.
 struct Spelling {
   // RE2 over the line without its prefix. Named groups fill the fields of a Report: addr (hex),
-  // access, size, func, module, cache, comm, pid, cpu, taint; `bug` and `what` are for templates;
-  // a title that cannot be made begins at `cut` (else with the match) and is the rest of the line.
+  // access, size, func, module, cache, comm, pid, cpu, taint (addr2, access2, pid2, cpu2 where it
+  // may stand at two places); `bug` and `what` are for templates; a title that cannot be made
+  // begins at `cut` (else with the match) and is the rest of the line.
   std::string_view pattern;
   std::string_view kind;  // "{bug}" stands for the group, spaces turned into '-'
   // "{function}", "{bug}", "{what}", "{cache}", "{access}" (" Read"), "{access_word}", "{below}"
