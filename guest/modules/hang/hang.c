@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Ends the progress of a guest in the way that @how names, @after_ms after it was loaded. What a
- * load works on is the parameter "work": each read of it needs both locks and a grace period of
- * RCU. With @fix=1 the same code does it right, and everything goes on.
+ * load works on is the parameter "work": each read of it needs the first lock and a grace
+ * period of RCU. With @fix=1 the same code does it right, and everything goes on.
  */
+#include <linux/atomic.h>
 #include <linux/cpumask.h>
 #include <linux/delay.h>
 #include <linux/err.h>
@@ -77,10 +78,15 @@ static noinline void hang_rcu_reader(unsigned int cpu)
 	rcu_read_unlock();
 }
 
+static atomic_t hang_crossing = ATOMIC_INIT(0);
+
+/* Each of two takes its outer lock before either asks for its inner one. */
 static noinline void hang_cross(struct mutex *outer, struct mutex *inner)
 {
 	mutex_lock(outer);
-	msleep(HANG_CROSS_MS);
+	atomic_inc(&hang_crossing);
+	while (!fix && atomic_read(&hang_crossing) < 2)
+		msleep(HANG_CROSS_MS);
 	mutex_lock(inner);
 	mutex_unlock(inner);
 	mutex_unlock(outer);
@@ -132,16 +138,14 @@ static int hang_thread(void *cpu)
 	return 0;
 }
 
-/* Read by the load. */
+/* Read by the load: it waits for a deadlock of others, but is no part of it. */
 static int hang_work_get(char *buffer, const struct kernel_param *param)
 {
 	unsigned long done;
 
 	mutex_lock(&hang_first);
-	mutex_lock(&hang_second);
 	synchronize_rcu();
 	done = ++hang_work;
-	mutex_unlock(&hang_second);
 	mutex_unlock(&hang_first);
 	return sysfs_emit(buffer, "%lu\n", done);
 }
