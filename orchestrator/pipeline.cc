@@ -37,6 +37,7 @@ Result<Payload> prepare(const scenario::Cell& cell, const PipelineOptions& optio
                                   [&](std::string_view warning) { view.note(warning); }};
   // Also refuses an architecture that the backend has no machine for, before anything is fetched.
   RIG_ASSIGN(const auto console, vm::console_device(options.backend, cell.arch));
+  RIG_ASSIGN(const auto panic, vm::panic_parameter(options.backend));
   // What the scenario asks of the machine must be there before anything is fetched or built for it.
   RIG_ASSIGN(const auto notes,
              vm::check(options.backend, machine_config(cell, options.accelerator, options.stop)));
@@ -72,7 +73,7 @@ Result<Payload> prepare(const scenario::Cell& cell, const PipelineOptions& optio
   if (payload.module_in_boot) payload.drivers.push_back(payload.module.stem().string());
   // Of every guest: messages on the serial port; a panic stops at once with its memory intact; the
   // crypto API does not test itself in each boot (0.3 s under TCG, docs/BOOT-TIME.md).
-  payload.cmdline = fmt::format("console={} panic=-1 cryptomgr.notests=1 ", console);
+  payload.cmdline = fmt::format("console={} {} cryptomgr.notests=1 ", console, panic);
   // On a busy host ticks come late, and the kernel would panic: "IO-APIC + timer doesn't work!".
   // Guests that know their hypervisor (KVM, Hyper-V, VMware) switch that check off themselves.
   if (cell.arch == Arch::kX86_64) payload.cmdline += "no_timer_check ";

@@ -16,8 +16,8 @@ namespace rig {
 
 struct PipelineOptions {
   Layout layout;
-  fs::path results;  // the folder that the run's own folder goes into
-  std::string backend = "qemu";
+  fs::path results;              // the folder that the run's own folder goes into
+  std::string backend = "qemu";  // or a libvirt URI, see vm/vm.h
   std::string accelerator = "auto";
   vm::DumpFormat format = vm::DumpFormat::kKdumpZlib;
   bool refresh = false;    // asks the archive anew for the newest kernel

@@ -85,6 +85,9 @@ void add_execute_options(CLI::App& app, ExecuteArguments& arguments) {
                  "how often an attempt that the rig itself failed (the guest did not come up, QEMU "
                  "died) is made again; 1 unless told, and 0 for a cell whose retries fail, too")
       ->check(CLI::Range(0u, 10u));
+  app.add_option("--vm", arguments.backend,
+                 "who runs the guests: qemu (our own), or libvirt: embed, qemu:///system, "
+                 "qemu+ssh://HOST/system ... (docs/LIBVIRT.md)");
   app.add_option("--accel", arguments.accelerator,
                  "auto (KVM where it is proven to work, else TCG), kvm or tcg")
       ->check(CLI::IsMember({"auto", "kvm", "tcg"}));
@@ -131,6 +134,7 @@ Result<Executed> execute(const Layout& layout, const std::vector<scenario::Cell>
   options.results =
       arguments.results.empty() ? layout.root / "results" : fs::path(arguments.results);
   RIG_TRY(check_writable(options.results));
+  options.backend = arguments.backend;
   options.accelerator = arguments.accelerator;
   RIG_ASSIGN(options.format, parse_format(arguments.format));
   options.refresh = arguments.refresh;

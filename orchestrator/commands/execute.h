@@ -15,6 +15,7 @@ namespace rig::commands {
 
 struct ExecuteArguments {
   std::string results;  // empty: results/ of the repository
+  std::string backend = "qemu";
   std::string accelerator = "auto";
   std::string format = "kdump-zlib";  // of cores
   unsigned jobs = 1;

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 #include <deque>
+#include <mutex>
 #include <vector>
 
 #include "vm/loop_impl.h"
@@ -43,6 +44,33 @@ Loop::Woke Loop::run_until(const std::function<bool()>& condition, Deadline dead
     }
     impl_->context.run_one_for(deadline.remaining());
   }
+}
+
+struct Mailbox::State {
+  std::mutex mutex;
+  asio::io_context* context = nullptr;  // none once closed
+};
+
+Mailbox::Mailbox(Loop& loop) : state_(std::make_shared<State>()) {
+  state_->context = &loop.impl().context;
+}
+
+Mailbox::~Mailbox() {
+  close();
+}
+
+void Mailbox::close() {
+  const std::lock_guard lock(state_->mutex);
+  state_->context = nullptr;
+}
+
+void Mailbox::post(std::function<void()> work) {
+  const std::lock_guard lock(state_->mutex);
+  if (state_->context == nullptr) return;
+  asio::post(*state_->context, [state = state_, work = std::move(work)] {
+    // Nobody but this thread closes it.
+    if (state->context != nullptr) work();
+  });
 }
 
 namespace {

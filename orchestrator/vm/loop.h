@@ -36,6 +36,20 @@ class Loop {
   std::unique_ptr<Impl> impl_;
 };
 
+// Work for a loop from other threads, in order. May outlive the loop: what is posted after close()
+// is dropped.
+class Mailbox {
+ public:
+  explicit Mailbox(Loop& loop);
+  ~Mailbox();
+  void post(std::function<void()> work);  // from any thread; `work` is run by run_until()
+  void close();                           // from the loop's thread, before the loop goes
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
 // A socket or the reading end of a pipe, on the loop. Reads as long as it lives; writes are queued.
 class Channel {
  public:

@@ -44,6 +44,7 @@ struct VmConfig {
   bool breakpoints = false;          // set_breakpoints() will be used
   // Does this line of the console begin a report? console.log keeps the first, whatever follows.
   std::function<bool(std::string_view line)> begins_report = {};
+  std::string host = {};             // which one, for a backend that has several: a libvirt URI
   std::stop_token stop = {};
 };
 
@@ -167,16 +168,21 @@ class Vm {
   virtual VmDescription describe() const = 0;
 };
 
-// The backends. To add one: implement Vm in a folder of its own, list it here, run tests/unit/vm's
-// typed suite over it, describe it in docs/ARCHITECTURE.md.
+// The backends. To add one: derive from GuestVm (guest_vm.h) in a folder of its own, list it here,
+// run tests/unit/vm's typed suite over it, describe it in docs/ARCHITECTURE.md.
 struct Backend {
   std::string_view name;
+  // What a kernel does after a panic, so that its memory is still there: panic=SECONDS.
+  std::string_view panic_parameter;
+  bool keeps_resets;  // a guest that resets itself is stopped with its memory intact
   Result<std::unique_ptr<Vm>> (*start)(const VmConfig& config);
   Result<std::string_view> (*console_device)(Arch arch);
   Result<std::vector<std::string>> (*check)(const VmConfig& config);
   Result<std::string> (*identify)(const VmConfig& config);
 };
 std::vector<Backend> backends();
+// In all that follows `backend` is the name of one, or the URI of a libvirt host: "embed",
+// "qemu:///system" (docs/LIBVIRT.md).
 Result<std::unique_ptr<Vm>> start(std::string_view backend, const VmConfig& config);
 
 // What start() would run, found without running it: the machine, its accelerator, the program and
@@ -187,6 +193,8 @@ Result<std::string> identify(std::string_view backend, const VmConfig& config);
 // unknown backend, or an architecture that it has no machine for, is Blame::kInput and the error
 // names what there is.
 Result<std::string_view> console_device(std::string_view backend, Arch arch);
+// Of every command line: "panic=-1".
+Result<std::string_view> panic_parameter(std::string_view backend);
 // Can this machine be had here? Asked before any attempt; kernel and initramfs may be missing yet.
 // Blame::kInput names what the backend does not have, and the nearest that it has. Returns notes.
 Result<std::vector<std::string>> check(std::string_view backend, const VmConfig& config);

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "base/file.h"
-#include "vm/qemu/gdb_packet.h"
+#include "vm/gdb_packet.h"
 
 namespace rig::fakes {
 
@@ -40,7 +40,7 @@ class ScriptedGdbstub {
   void say(std::string_view bytes) {
     (void)!::send(server_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
   }
-  void packet(std::string_view payload) { say(vm::qemu::gdb_packet(payload)); }
+  void packet(std::string_view payload) { say(vm::gdb_packet(payload)); }
   std::vector<std::string> requests() const {
     const std::lock_guard lock(mutex_);
     return requests_;
@@ -48,7 +48,7 @@ class ScriptedGdbstub {
 
  private:
   void serve() {
-    vm::qemu::GdbDecoder decoder;
+    vm::GdbDecoder decoder;
     std::array<char, 4096> buffer{};
     for (;;) {
       const ssize_t count = ::recv(server_.get(), buffer.data(), buffer.size(), 0);
@@ -63,7 +63,7 @@ class ScriptedGdbstub {
       requests_.push_back(request);
     }
     const auto reply = handler_ ? handler_(request) : std::optional<std::string>("OK");
-    if (reply) say("+" + vm::qemu::gdb_packet(*reply));
+    if (reply) say("+" + vm::gdb_packet(*reply));
   }
 
   Handler handler_;

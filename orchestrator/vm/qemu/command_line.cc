@@ -95,13 +95,13 @@ std::string drive_option(const scenario::Disk& disk, std::size_t index, const st
                      empty ? "raw" : disk.format, empty ? "" : "snapshot=on,", escape(file));
 }
 
-void add_disks(Arguments& args, const VmConfig& config, const Wiring& wiring) {
+void add_disks(Arguments& args, const VmConfig& config, const std::vector<std::string>& files) {
   for (const BusDevices& devices : kBusDevices) {
     bool controlled = devices.controller.empty();
     for (std::size_t i = 0; i < config.disks.size(); ++i) {
-      if (config.disks[i].bus != devices.bus) continue;
+      if (config.disks[i].bus != devices.bus || files[i].empty()) continue;
       if (!std::exchange(controlled, true)) args.add("-device", std::string(devices.controller));
-      args.add("-drive", drive_option(config.disks[i], i, wiring.disks[i]));
+      args.add("-drive", drive_option(config.disks[i], i, files[i]));
       args.add("-device", fmt::format("{},drive=disk{},serial=disk{}", devices.disk, i, i));
     }
   }
@@ -138,9 +138,19 @@ std::vector<std::string> command_line(const Machine& machine, const VmConfig& co
   for (const std::string& device : config.hardware.devices) args.add("-device", device);
   add_wires(args, wiring);
   add_crash_devices(args, machine);
-  add_disks(args, config, wiring);
+  add_disks(args, config, wiring.disks);
   add_network(args, config);
   if (wiring.paused) args.add("-S");
+  return std::move(args).take();
+}
+
+std::vector<std::string> device_arguments(const Machine& machine, const VmConfig& config,
+                                          const std::vector<std::string>& disks) {
+  Arguments args;
+  for (const std::string& device : config.hardware.devices) args.add("-device", device);
+  if (!machine.panic_device.empty()) args.add("-device", std::string(machine.panic_device));
+  add_disks(args, config, disks);
+  add_network(args, config);
   return std::move(args).take();
 }
 

@@ -33,6 +33,11 @@ std::string machine_option(const Machine& machine, const scenario::Hardware& har
 std::vector<std::string> command_line(const Machine& machine, const VmConfig& config,
                                       std::string_view accelerator, const Wiring& wiring);
 
+// The devices that another maker of command lines cannot express as we do: the scenario's own, its
+// disks, its network, pvpanic. A disk whose file is empty is somebody else's.
+std::vector<std::string> device_arguments(const Machine& machine, const VmConfig& config,
+                                          const std::vector<std::string>& disks);
+
 // One line for a shell: the same machine with its console on the terminal, its monitor, agent and
 // debugger on sockets in the current folder, and fresh disks there.
 std::string command_line_by_hand(const Machine& machine, const VmConfig& config,

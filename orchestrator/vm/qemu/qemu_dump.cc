@@ -5,7 +5,7 @@
 #include <boost/json/object.hpp>
 
 #include "base/text.h"
-#include "vm/qemu/dump_file.h"
+#include "vm/dump_file.h"
 #include "vm/qemu/qemu_vm.h"
 
 namespace rig::vm::qemu {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "vm/qemu/dump_file.h"
+#include "vm/dump_file.h"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -9,7 +9,7 @@
 
 #include "fakes/deadlines.h"
 
-namespace rig::vm::qemu {
+namespace rig::vm {
 namespace {
 
 using fakes::soon;
@@ -105,4 +105,4 @@ TEST(DumpReceiver, LargeStreamGoesThroughWhole) {
 }
 
 }  // namespace
-}  // namespace rig::vm::qemu
+}  // namespace rig::vm

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "vm/qemu/gdb_client.h"
+#include "vm/gdb_client.h"
 
 #include <gmock/gmock.h>
 
 #include "fakes/deadlines.h"
 #include "fakes/scripted_gdbstub.h"
 
-namespace rig::vm::qemu {
+namespace rig::vm {
 namespace {
 
 using fakes::at_once;
@@ -107,4 +107,4 @@ TEST_F(GdbClientTest, FiredStopTokenEndsTheWait) {
 }
 
 }  // namespace
-}  // namespace rig::vm::qemu
+}  // namespace rig::vm

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "vm/qemu/gdb_packet.h"
+#include "vm/gdb_packet.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
-namespace rig::vm::qemu {
+namespace rig::vm {
 namespace {
 
 using testing::HasSubstr;
@@ -98,4 +98,4 @@ TEST(GdbRegister, IsLittleEndianAndWithinTheDump) {
 }
 
 }  // namespace
-}  // namespace rig::vm::qemu
+}  // namespace rig::vm

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// QemuVm's breakpoints, through QEMU's gdbstub.
-#include "vm/qemu/qemu_vm.h"
+// GuestVm's breakpoints, through QEMU's gdbstub.
+#include "vm/guest_vm.h"
 
-namespace rig::vm::qemu {
+namespace rig::vm {
 
 // QEMU's run state is "debug" now. Which breakpoint it is, only the CPU knows.
-void QemuVm::on_breakpoint(unsigned cpu) {
+void GuestVm::on_breakpoint(unsigned cpu) {
   guest_ = Guest::kBreakpoint;
   stopping_ = false;
   debugger_->locate(config_.arch, cpu, [this, cpu](Result<std::uint64_t> at) {
@@ -14,12 +14,12 @@ void QemuVm::on_breakpoint(unsigned cpu) {
   });
 }
 
-Status QemuVm::check_debugger() const {
+Status GuestVm::check_debugger() const {
   if (!debugger_ || !debugger_->broken()) return {};
   return fail(Blame::kRig, "QEMU's gdbstub: {}", *debugger_->broken());
 }
 
-Status QemuVm::set_breakpoints(std::span<const VirtAddr> addresses, Deadline deadline) {
+Status GuestVm::set_breakpoints(std::span<const VirtAddr> addresses, Deadline deadline) {
   if (!debugger_) return fail(Blame::kRig, "the machine was started without breakpoints");
   const bool ran = guest_ == Guest::kRunning;
   RIG_TRY(stop(deadline));
@@ -37,9 +37,9 @@ Status QemuVm::set_breakpoints(std::span<const VirtAddr> addresses, Deadline dea
   return ran && guest_ == Guest::kHalted ? resume(deadline) : Status();
 }
 
-Status QemuVm::remove_breakpoint(VirtAddr address, Deadline deadline) {
+Status GuestVm::remove_breakpoint(VirtAddr address, Deadline deadline) {
   if (!debugger_) return fail(Blame::kRig, "the machine was started without breakpoints");
   return debugger_->remove(raw(address), deadline, config_.stop);
 }
 
-}  // namespace rig::vm::qemu
+}  // namespace rig::vm

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// QemuVm's requests to the agent in the guest.
+// GuestVm's requests to the agent in the guest.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -9,9 +9,9 @@
 #include "base/text.h"
 #include "scenario/guest.h"
 #include "vm/guest_symbols.h"
-#include "vm/qemu/qemu_vm.h"
+#include "vm/guest_vm.h"
 
-namespace rig::vm::qemu {
+namespace rig::vm {
 namespace {
 
 // The guest's kernel said no. An agent that does not know a request is of another rig.
@@ -25,7 +25,7 @@ Status refusal(const AgentChannel::Answer& answer, std::string_view doing) {
 
 }  // namespace
 
-Result<std::optional<GuestInfo>> QemuVm::wait_for_agent(Deadline deadline) {
+Result<std::optional<GuestInfo>> GuestVm::wait_for_agent(Deadline deadline) {
   RIG_ASSIGN(const bool known, wait(
                                    [this] {
                                      return agent_->info() || agent_->broken() ||
@@ -40,8 +40,8 @@ Result<std::optional<GuestInfo>> QemuVm::wait_for_agent(Deadline deadline) {
 }
 
 // Waits for what only the agent can bring about.
-Status QemuVm::await_agent(const std::function<bool()>& condition, std::string_view doing,
-                           Deadline deadline) {
+Status GuestVm::await_agent(const std::function<bool()>& condition, std::string_view doing,
+                            Deadline deadline) {
   RIG_ASSIGN(const bool came, wait(
                                   [&] {
                                     return condition() || agent_->broken() ||
@@ -61,8 +61,8 @@ Status QemuVm::await_agent(const std::function<bool()>& condition, std::string_v
                    "the guest's agent is silent while {}", doing);
 }
 
-Result<AgentChannel::Answer> QemuVm::answer(std::uint32_t id, std::string_view doing,
-                                            Deadline deadline) {
+Result<AgentChannel::Answer> GuestVm::answer(std::uint32_t id, std::string_view doing,
+                                             Deadline deadline) {
   RIG_TRY(await_agent([&] { return agent_->answered(id); }, doing, deadline));
   AgentChannel::Answer got = agent_->take_answer(id);
   RIG_TRY(refusal(got, doing));
@@ -70,29 +70,29 @@ Result<AgentChannel::Answer> QemuVm::answer(std::uint32_t id, std::string_view d
 }
 
 template <class M>
-Result<AgentChannel::Answer> QemuVm::ask(const M& message, std::string_view doing,
-                                         Deadline deadline) {
+Result<AgentChannel::Answer> GuestVm::ask(const M& message, std::string_view doing,
+                                          Deadline deadline) {
   // Not before it is there: what is sent to a port that nobody opened may be lost.
   RIG_TRY(await_agent([&] { return agent_->info().has_value(); }, doing, deadline));
   RIG_ASSIGN(const std::uint32_t id, agent_->request(message));
   return answer(id, doing, deadline);
 }
 
-Status QemuVm::write_sysctl(std::string_view name, std::string_view value, Deadline deadline) {
+Status GuestVm::write_sysctl(std::string_view name, std::string_view value, Deadline deadline) {
   RIG_TRY(ask(guest::WriteSysctl{.name = std::string(name), .value = std::string(value)},
               fmt::format("writing sysctl {}", name), deadline));
   return {};
 }
 
-Status QemuVm::load_module(std::string_view guest_path, std::string_view params,
-                           Deadline deadline) {
+Status GuestVm::load_module(std::string_view guest_path, std::string_view params,
+                            Deadline deadline) {
   RIG_TRY(ask(guest::LoadModule{.path = std::string(guest_path), .params = std::string(params)},
               fmt::format("loading module {}", guest_path), deadline));
   return {};
 }
 
-Status QemuVm::put_file(const fs::path& local, std::string_view guest_path, unsigned mode,
-                        Deadline deadline) {
+Status GuestVm::put_file(const fs::path& local, std::string_view guest_path, unsigned mode,
+                         Deadline deadline) {
   static_assert(scenario::kMaxGuestFileBytes <= guest::kMaxFileSize);
   constexpr std::size_t kAhead = std::size_t{1} << 20;  // bytes on their way at a time
   RIG_ASSIGN(const MappedFile file, MappedFile::open(local));
@@ -117,21 +117,21 @@ Status QemuVm::put_file(const fs::path& local, std::string_view guest_path, unsi
   return {};
 }
 
-Result<std::string> QemuVm::get_file(std::string_view guest_path, Deadline deadline) {
+Result<std::string> GuestVm::get_file(std::string_view guest_path, Deadline deadline) {
   RIG_ASSIGN(AgentChannel::Answer got, ask(guest::ReadFile{.path = std::string(guest_path)},
                                            fmt::format("reading {}", guest_path), deadline));
   return std::move(got.file);
 }
 
-Result<std::vector<GuestFunction>> QemuVm::find_functions(std::span<const std::string> names,
-                                                          Deadline deadline) {
+Result<std::vector<GuestFunction>> GuestVm::find_functions(std::span<const std::string> names,
+                                                           Deadline deadline) {
   RIG_ASSIGN(const AgentChannel::Answer got,
              ask(guest::FindSymbols{.names = {names.begin(), names.end()}},
                  "looking for functions of the kernel", deadline));
   return parse_symbol_lines(got.file);
 }
 
-Status QemuVm::start_program(const std::vector<std::string>& argv, Deadline deadline) {
+Status GuestVm::start_program(const std::vector<std::string>& argv, Deadline deadline) {
   if (argv.empty()) return fail(Blame::kInput, "no program to run");
   const std::string doing = fmt::format("starting {}", argv.front());
   RIG_TRY(await_agent([&] { return agent_->info().has_value(); }, doing, deadline));
@@ -148,7 +148,7 @@ Status QemuVm::start_program(const std::vector<std::string>& argv, Deadline dead
   return {};
 }
 
-Status QemuVm::power_off(Deadline deadline) {
+Status GuestVm::power_off(Deadline deadline) {
   constexpr std::string_view kDoing = "powering off";
   if (guest_ == Guest::kPoweredOff) return {};
   RIG_TRY(await_agent([&] { return agent_->info().has_value(); }, kDoing, deadline));
@@ -157,4 +157,4 @@ Status QemuVm::power_off(Deadline deadline) {
   return await_agent([this] { return guest_ == Guest::kPoweredOff; }, kDoing, deadline);
 }
 
-}  // namespace rig::vm::qemu
+}  // namespace rig::vm

@@ -13,10 +13,10 @@
 
 #include "base/arch.h"
 #include "base/error.h"
+#include "vm/gdb_packet.h"
 #include "vm/loop.h"
-#include "vm/qemu/gdb_packet.h"
 
-namespace rig::vm::qemu {
+namespace rig::vm {
 
 class GdbClient {
  public:
@@ -67,4 +67,4 @@ class GdbClient {
   std::unique_ptr<Channel> channel_;  // last: its handlers use the rest
 };
 
-}  // namespace rig::vm::qemu
+}  // namespace rig::vm

@@ -9,7 +9,7 @@
 #include "base/flattened.h"
 #include "vm/loop.h"
 
-namespace rig::vm::qemu {
+namespace rig::vm {
 
 class PendingFile {
  public:
@@ -40,23 +40,29 @@ class DumpReceiver {
  public:
   // Writes to `file`, which must outlive it.
   static Result<std::unique_ptr<DumpReceiver>> create(Loop& loop, int file);
+  // From an end that somebody else writes to. `flattened`: else it is written as it comes.
+  static Result<std::unique_ptr<DumpReceiver>> create(Loop& loop, int file, UniqueFd reading_end,
+                                                      bool flattened);
 
   // The end to hand to QEMU. Close it (here) once handed over, or the stream will never end.
   UniqueFd take_writing_end() { return std::move(writing_end_); }
 
   // The stream has ended, whole or not. After a failed write it ends at once: QEMU gets EPIPE.
   bool ended() const { return ended_; }
-  bool whole() const { return decoder_.finished() && !failed_ && write_error_ == 0; }
+  bool whole() const {
+    return (flattened_ ? decoder_.finished() : written_ != 0) && !failed_ && write_error_ == 0;
+  }
   int write_error() const { return write_error_; }                // errno, or 0
   const std::optional<Error>& damage() const { return failed_; }  // not a flattened stream
   std::uint64_t written() const { return written_; }
 
  private:
-  DumpReceiver(int file, UniqueFd writing_end);
+  DumpReceiver(int file, bool flattened);
   void feed(std::string_view bytes);
   Status store(std::uint64_t offset, ByteView bytes);
 
   int file_;
+  bool flattened_ = true;
   UniqueFd writing_end_;
   FlattenedDecoder decoder_;
   std::optional<Error> failed_;
@@ -66,4 +72,4 @@ class DumpReceiver {
   std::unique_ptr<Channel> pipe_;
 };
 
-}  // namespace rig::vm::qemu
+}  // namespace rig::vm

@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-namespace rig::vm::qemu {
+namespace rig::vm {
 
 // The bytes of a packet; '$', '#', '}' and '*' in the payload are escaped.
 std::string gdb_packet(std::string_view payload);
@@ -47,4 +47,4 @@ std::optional<GdbStop> parse_gdb_stop(std::string_view payload);
 // each byte, little-endian. Nothing when the dump is too short or is not hex.
 std::optional<std::uint64_t> gdb_register(std::string_view dump, std::size_t offset);
 
-}  // namespace rig::vm::qemu
+}  // namespace rig::vm

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "vm/qemu/gdb_packet.h"
+#include "vm/gdb_packet.h"
 
 #include <fmt/format.h>
 
 #include <charconv>
 
-namespace rig::vm::qemu {
+namespace rig::vm {
 namespace {
 
 constexpr char kEscapeBit = 0x20;  // '}' is followed by the byte with this bit turned over
@@ -115,4 +115,4 @@ std::optional<std::uint64_t> gdb_register(std::string_view dump, std::size_t off
   return value;
 }
 
-}  // namespace rig::vm::qemu
+}  // namespace rig::vm

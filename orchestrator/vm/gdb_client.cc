@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "vm/qemu/gdb_client.h"
+#include "vm/gdb_client.h"
 
 #include <utility>
 
-namespace rig::vm::qemu {
+namespace rig::vm {
 namespace {
 
 // Where the program counter is in the answer to "g": after 16 registers on x86_64, after x0 to x30
@@ -125,4 +125,4 @@ void GdbClient::break_off(std::string why) {
   fail_all(*broken_);
 }
 
-}  // namespace rig::vm::qemu
+}  // namespace rig::vm

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "vm/qemu/dump_file.h"
+#include "vm/dump_file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -10,7 +10,7 @@
 
 #include "base/text.h"
 
-namespace rig::vm::qemu {
+namespace rig::vm {
 namespace {
 
 constexpr int kPipeSize = 1 << 20;  // the most an unprivileged user gets (pipe-max-size)
@@ -83,7 +83,14 @@ Result<std::unique_ptr<DumpReceiver>> DumpReceiver::create(Loop& loop, int file)
   UniqueFd reading(ends[0]);
   UniqueFd writing(ends[1]);
   ::fcntl(writing.get(), F_SETPIPE_SZ, kPipeSize);  // a smaller one is only slower
-  std::unique_ptr<DumpReceiver> receiver(new DumpReceiver(file, std::move(writing)));
+  RIG_ASSIGN(auto receiver, create(loop, file, std::move(reading), true));
+  receiver->writing_end_ = std::move(writing);
+  return receiver;
+}
+
+Result<std::unique_ptr<DumpReceiver>> DumpReceiver::create(Loop& loop, int file, UniqueFd reading,
+                                                           bool flattened) {
+  std::unique_ptr<DumpReceiver> receiver(new DumpReceiver(file, flattened));
   RIG_ASSIGN(receiver->pipe_,
              Channel::create(loop, std::move(reading),
                              {.on_bytes = [raw = receiver.get()](auto bytes) { raw->feed(bytes); },
@@ -92,14 +99,14 @@ Result<std::unique_ptr<DumpReceiver>> DumpReceiver::create(Loop& loop, int file)
   return receiver;
 }
 
-DumpReceiver::DumpReceiver(int file, UniqueFd writing_end)
+DumpReceiver::DumpReceiver(int file, bool flattened)
     : file_(file),
-      writing_end_(std::move(writing_end)),
+      flattened_(flattened),
       decoder_([this](std::uint64_t offset, ByteView bytes) { return store(offset, bytes); }) {}
 
 void DumpReceiver::feed(std::string_view bytes) {
   if (write_error_ != 0 || failed_) return;
-  Status status = decoder_.feed(as_bytes(bytes));
+  Status status = flattened_ ? decoder_.feed(as_bytes(bytes)) : store(written_, as_bytes(bytes));
   if (status) return;
   if (write_error_ == 0) failed_ = std::move(status).error();
   pipe_->close();
@@ -120,4 +127,4 @@ Status DumpReceiver::store(std::uint64_t offset, ByteView bytes) {
   return {};
 }
 
-}  // namespace rig::vm::qemu
+}  // namespace rig::vm
