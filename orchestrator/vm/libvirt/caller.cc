@@ -81,6 +81,11 @@ Status Caller::call(std::string_view doing, Deadline deadline, std::function<Sta
   return **result;
 }
 
+bool Caller::pause(Duration time) {
+  return loop_.run_until([] { return false; }, Deadline::after(time), stop_) !=
+         Loop::Woke::kCancelled;
+}
+
 void Caller::finish(Deadline deadline) {
   std::unique_lock lock(queue_->mutex);
   queue_->changed.wait_until(lock, deadline.at(),

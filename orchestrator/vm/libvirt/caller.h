@@ -25,6 +25,8 @@ class Caller {
   Status call(std::string_view doing, Deadline deadline, std::function<Status()> work);
   // The same without waiting.
   void post(std::function<void()> work);
+  // Lets the loop turn for that long. False: the stop token fired.
+  bool pause(Duration time);
   // Waits for all that was posted, at most until the deadline, without turning the loop.
   void finish(Deadline deadline);
 

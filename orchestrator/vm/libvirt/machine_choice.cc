@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vm/libvirt/machine_choice.h"
 
+#include <mutex>
+#include <set>
+
 #include "vm/libvirt/libvirt_vm.h"
 #include "vm/qemu/disk_file.h"
 #include "vm/qemu/hardware_check.h"
@@ -10,6 +13,30 @@ namespace {
 
 constexpr std::chrono::minutes kAskTime{
     3};  // an embedded driver looks at every QEMU the first time
+
+constexpr std::chrono::seconds kRestartTime{30};
+constexpr Duration kRestartPause{250};
+
+// Where this process has been connected before, a daemon that is not there is being restarted: it
+// is waited for, so that the attempt that it cost can be made again.
+Status connect(const std::shared_ptr<Host>& host, Caller& caller) {
+  static std::mutex mutex;
+  static std::set<std::string> seen;
+  const Deadline patience = Deadline::after(kRestartTime);
+  for (;;) {
+    Status status =
+        caller.call("connecting", Deadline::after(kAskTime), [host] { return host->connect(); });
+    {
+      const std::lock_guard lock(mutex);
+      if (status) seen.insert(host->uri().text);
+      if (status || status.error().blame != Blame::kRig || patience.expired() ||
+          !seen.contains(host->uri().text)) {
+        return status;
+      }
+    }
+    if (!caller.pause(kRestartPause)) return fail(Blame::kCancelled, "stopped while connecting");
+  }
+}
 
 Result<HostCapabilities> ask(const std::shared_ptr<Host>& host, const qemu::Machine& machine,
                              std::string_view accelerator, Caller& caller, Deadline deadline) {
@@ -27,7 +54,7 @@ Result<HostCapabilities> ask(const std::shared_ptr<Host>& host, const qemu::Mach
 Result<MachineChoice> choose_machine(const std::shared_ptr<Host>& host, const VmConfig& config,
                                      Caller& caller, Deadline deadline) {
   RIG_ASSIGN(const qemu::Machine* machine, qemu::machine_for(config.arch));
-  RIG_TRY(caller.call("connecting", Deadline::after(kAskTime), [host] { return host->connect(); }));
+  RIG_TRY(connect(host, caller));
   MachineChoice choice{.machine = machine, .accelerator = {}, .host = {}};
   if (host->uri().remote) {
     choice.accelerator = {"tcg", "KVM of another host is not proven; ask for it with --accel kvm"};

@@ -15,6 +15,10 @@ using BackendAndArch = std::pair<std::string, Arch>;
 class BackendTest : public RealMachineTest, public testing::WithParamInterface<BackendAndArch> {
  protected:
   BackendTest() { std::tie(backend_, arch_) = GetParam(); }
+  void SetUp() override {
+    const auto there = identify(backend_, config(TinyEnd::kSpin));
+    if (!there) GTEST_SKIP() << there.error().message();
+  }
   bool keeps_resets() const {
     for (const Backend& backend : backends()) {
       if (backend.name == backend_) return backend.keeps_resets;
