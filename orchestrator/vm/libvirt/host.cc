@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <boost/json/parse.hpp>
+#include <mutex>
 #include <utility>
 
 #include "base/text.h"
@@ -47,6 +48,21 @@ unsigned dump_format(DumpFormat format) {
   return VIR_DOMAIN_CORE_DUMP_FORMAT_RAW;
 }
 
+Connection open_connection(const std::string& uri) {
+  return Connection(virConnectOpen(uri.c_str()), [](virConnect* connection) {
+    if (connection != nullptr) virConnectClose(connection);
+  });
+}
+
+// One for the process: each opening registers the driver anew, and libvirt has room for few.
+Connection embedded_connection(const std::string& uri) {
+  static std::mutex mutex;
+  static Connection& kept = *new Connection;  // in use until the end of the process
+  const std::lock_guard lock(mutex);
+  if (!kept) kept = open_connection(uri);
+  return kept;
+}
+
 }  // namespace
 
 Status Host::connect() {
@@ -55,9 +71,7 @@ Status Host::connect() {
   if (uri_.embedded) {
     RIG_ASSIGN(text, embedded_uri(uri_.root));
   }
-  connection_ = Connection(virConnectOpen(text.c_str()), [](virConnect* connection) {
-    if (connection != nullptr) virConnectClose(connection);
-  });
+  connection_ = uri_.embedded ? embedded_connection(text) : open_connection(text);
   if (!connection_) {
     Error error = fail_libvirt(fmt::format("connecting to {}", text)).value();
     error.hint = next_step(uri_);
