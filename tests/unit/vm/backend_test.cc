@@ -12,12 +12,13 @@ using testing::HasSubstr;
 
 using BackendAndArch = std::pair<std::string, Arch>;
 
+// One program has the tests of one backend (RIG_TEST_BACKEND): not every machine has them all.
 class BackendTest : public RealMachineTest, public testing::WithParamInterface<BackendAndArch> {
  protected:
   BackendTest() { std::tie(backend_, arch_) = GetParam(); }
   void SetUp() override {
     const auto there = identify(backend_, config(TinyEnd::kSpin));
-    if (!there) GTEST_SKIP() << there.error().message();
+    ASSERT_TRUE(there) << there.error().message();
   }
   bool keeps_resets() const {
     for (const Backend& backend : backends()) {
@@ -30,6 +31,7 @@ class BackendTest : public RealMachineTest, public testing::WithParamInterface<B
 std::vector<BackendAndArch> all() {
   std::vector<BackendAndArch> pairs;
   for (const Backend& backend : backends()) {
+    if (backend.name != RIG_TEST_BACKEND) continue;
     for (const Arch arch : {Arch::kX86_64, Arch::kArm64}) pairs.emplace_back(backend.name, arch);
   }
   return pairs;
