@@ -44,7 +44,7 @@ struct VmConfig {
   bool breakpoints = false;          // set_breakpoints() will be used
   // Does this line of the console begin a report? console.log keeps the first, whatever follows.
   std::function<bool(std::string_view line)> begins_report = {};
-  std::string host = {};             // which one, for a backend that has several: a libvirt URI
+  std::string host = {};  // which one, for a backend that has several: a libvirt URI
   std::stop_token stop = {};
 };
 

@@ -13,6 +13,7 @@
 namespace rig::e2e {
 namespace {
 
+// Two at once: most of the time is waiting for what does not come.
 class HangSuites : public testing::TestWithParam<std::tuple<std::string, std::string>> {};
 INSTANTIATE_TEST_SUITE_P(Suites, HangSuites,
                          testing::Combine(testing::Values("hangs", "boot-failures"),
@@ -27,7 +28,8 @@ INSTANTIATE_TEST_SUITE_P(Suites, HangSuites,
 TEST_P(HangSuites, EveryCellIsAsExpected) {
   Bench bench;
   const auto& [suite, arch] = GetParam();
-  const auto done = bench.crashrig({"run", suite, "--arch", arch, "--keep-core", "--json"});
+  const auto done =
+      bench.crashrig({"run", suite, "--arch", arch, "--keep-core", "--json", "-j", "2"});
   EXPECT_EQ(done.exit_code, 0) << done.err;
   const auto document = done.json();
   for (const auto& cell : document.at("cells").as_array()) {
