@@ -155,6 +155,10 @@ TEST_P(LibvirtFaults, DaemonThatRestartsIsARigErrorAndTheAttemptIsMadeAgain) {
   EXPECT_EQ(ended.exit_code, 0) << ended.out << ended.err;
   EXPECT_THAT(ended.err, HasSubstr("tried again, because the rig failed"));
   EXPECT_THAT(ended.out, Not(HasSubstr("other-crash")));
+  // The daemon took the first guest over, and it must have been ended all the same.
+  const auto left =
+      shell(folder.path(), fmt::format("virsh -c '{}' list --all --name", daemon.uri()));
+  EXPECT_THAT(left.out, Not(HasSubstr("crashrig-"))) << left.err;
 }
 
 TEST_P(LibvirtFaults, KilledRigLeavesNoGuest) {

@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <boost/json/parse.hpp>
+#include <chrono>
 #include <mutex>
+#include <thread>
 #include <utility>
 
 #include "base/text.h"
@@ -228,9 +230,28 @@ void Host::await_quiet() {
   }
 }
 
+// A daemon that was killed and started again has taken the domain over, and knows no more that it
+// was to end with us.
+void Host::end_after_restart() {
+  constexpr auto kReturnTime = std::chrono::seconds(10);
+  constexpr auto kStep = std::chrono::milliseconds(250);
+  const std::string name = virDomainGetName(domain_.get());  // kept on this side
+  const bool pooled = std::exchange(pool_, {}).has_value();
+  const Deadline deadline = Deadline::after(kReturnTime);
+  while (!(connection_ = open_connection(uri_.text)) && !deadline.expired()) {
+    std::this_thread::sleep_for(kStep);
+  }
+  if (!connection_) return;
+  domain_ = Domain(virDomainLookupByName(connection_.get(), name.c_str()), Release());
+  if (domain_) virDomainDestroy(domain_.get());
+  if (!pooled) return;
+  if (auto pool = PoolFiles::open(connection_); pool) pool_ = *std::move(pool);
+}
+
 void Host::end() {
   events_.reset();
-  if (domain_) virDomainDestroy(domain_.get());
+  const bool ended = !domain_ || virDomainDestroy(domain_.get()) == 0;
+  if (!ended && virConnectIsAlive(connection_.get()) == 0) end_after_restart();
   console_.reset();
   agent_.reset();
   for (const std::string& name : std::exchange(volumes_, {})) {

@@ -58,6 +58,7 @@ class Host {
   void end();
 
  private:
+  void end_after_restart();
   Result<PoolFiles*> pool();
   Result<std::unique_ptr<StreamRelay>> open_wire(bool console, UniqueFd socket);
 
