@@ -87,7 +87,7 @@ void StreamRelay::State::read_stream() {
 void StreamRelay::State::write_stream() {
   while (!ended && !to_stream.empty()) {
     const int count = virStreamSend(stream.get(), to_stream.data(), to_stream.size());
-    if (count == -2) return;
+    if (count == -2 || count == 0) return;
     if (count < 0) return end();
     to_stream.erase(0, static_cast<std::size_t>(count));
   }
