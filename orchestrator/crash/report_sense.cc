@@ -3,23 +3,25 @@
 
 namespace rig::crash {
 
-ReportSense::Line ReportSense::look(std::string_view line) {
+bool ReportSense::is_kernels(std::string_view line) {
   const bool stamped = oops::has_kernel_stamp(line);
   kernel_stamps_lines_ = kernel_stamps_lines_ || stamped;
-  if (kernel_stamps_lines_ && !stamped) return {};
+  return stamped || !kernel_stamps_lines_;
+}
+
+ReportSense::Line ReportSense::look(std::string_view line) {
+  if (!is_kernels(line)) return {};
   return {true, oops::starts_report(line)};
 }
 
 std::string kernels_lines(std::string_view console) {
   std::string text;
   text.reserve(console.size());
-  bool stamps = false;
+  ReportSense sense;
   while (!console.empty()) {
     const std::size_t end = console.find('\n');
     const std::string_view line = console.substr(0, end);
-    const bool stamped = oops::has_kernel_stamp(line);
-    stamps = stamps || stamped;
-    if (stamped || !stamps) text += line;
+    if (sense.is_kernels(line)) text += line;
     if (end == std::string_view::npos) break;
     text += '\n';
     console.remove_prefix(end + 1);

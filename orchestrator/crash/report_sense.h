@@ -19,8 +19,10 @@ class ReportSense {
     std::optional<std::string_view> report = {};  // the kind of the report that begins here
   };
 
-  // Lines in their order: until the first stamp every line may be the kernel's.
+  // Lines in their order, each to one of these: until the first stamp every line may be the
+  // kernel's.
   Line look(std::string_view line);
+  bool is_kernels(std::string_view line);
 
  private:
   bool kernel_stamps_lines_ = false;
