@@ -14,7 +14,7 @@ using testing::HasSubstr;
 
 // struct page { unsigned long flags; union { struct { void *lru; }; struct { void *slab_cache;
 // const u16 counts[4]; }; }; }, struct skb { u32 a:3, b:17; struct page frag; u8 *end; }
-BtfBuilder example() {
+BtfBuilder example_types() {
   BtfBuilder btf;
   const int u64 = btf.integer("unsigned long", 8);
   const int u32 = btf.integer("unsigned int", 4);
@@ -33,7 +33,7 @@ BtfBuilder example() {
 }
 
 TEST(Btf, SizesComeByName) {
-  const Btf btf = example().build();
+  const Btf btf = example_types().build();
   EXPECT_EQ(btf.size_of("page"), 24u);
   EXPECT_EQ(btf.size_of("page_t"), 24u);
   EXPECT_EQ(btf.size_of("u16"), 2u);
@@ -41,7 +41,7 @@ TEST(Btf, SizesComeByName) {
 }
 
 TEST(Btf, MembersOfAnonymousPartsCountAsTheOutersOwn) {
-  const Btf btf = example().build();
+  const Btf btf = example_types().build();
   const auto cache = btf.member("page.slab_cache");
   ASSERT_TRUE(cache);
   EXPECT_EQ(cache->offset, 8u);
@@ -53,16 +53,16 @@ TEST(Btf, MembersOfAnonymousPartsCountAsTheOutersOwn) {
 }
 
 TEST(Btf, PathsGoThroughNestedMembers) {
-  const auto counts = example().build().member("skb.frag.counts");
+  const auto counts = example_types().build().member("skb.frag.counts");
   ASSERT_TRUE(counts);
   EXPECT_EQ(counts->offset, 24u);
   EXPECT_EQ(counts->size, 8u);
   EXPECT_EQ(counts->elements, 4u);
-  EXPECT_FALSE(example().build().member("skb.end.flags"));  // through a pointer is no path
+  EXPECT_FALSE(example_types().build().member("skb.end.flags"));  // through a pointer is no path
 }
 
 TEST(Btf, BitFieldsAreCutOutOfTheirBytes) {
-  const Btf btf = example().build();
+  const Btf btf = example_types().build();
   const auto b = btf.member("skb.b");
   ASSERT_TRUE(b);
   EXPECT_EQ(b->bit_size, 17u);
@@ -75,7 +75,7 @@ TEST(Btf, BitFieldsAreCutOutOfTheirBytes) {
 }
 
 TEST(Btf, ConstantsOfEnumsHaveTheirSign) {
-  const Btf btf = example().build();
+  const Btf btf = example_types().build();
   EXPECT_EQ(btf.enumerator("pageflags", "PG_slab"), 9);
   EXPECT_EQ(btf.enumerator("pageflags", "PG_bad"), -1);
   EXPECT_EQ(btf.enumerator("pageflags", "PG_none"), std::nullopt);
@@ -105,7 +105,7 @@ TEST(Btf, AStructThatContainsItselfGivesNoAnswerSoon) {
 }
 
 TEST(Btf, CutShortAtAnyByteIsAnErrorOrStillWhole) {
-  const auto whole = example().bytes();
+  const auto whole = example_types().bytes();
   for (std::size_t size = 0; size < whole.size(); ++size) {
     const auto parsed = Btf::parse({whole.begin(), whole.begin() + static_cast<long>(size)});
     EXPECT_FALSE(parsed) << size;
@@ -113,7 +113,7 @@ TEST(Btf, CutShortAtAnyByteIsAnErrorOrStillWhole) {
 }
 
 TEST(Btf, AnyDamagedByteGivesAnAnswerOrAnError) {
-  const auto whole = example().bytes();
+  const auto whole = example_types().bytes();
   for (std::size_t at = 0; at < whole.size(); ++at) {
     for (const unsigned value : {0x00u, 0x7fu, 0xffu}) {
       auto bytes = whole;
@@ -136,7 +136,7 @@ TEST(Btf, WhatIsNoBtfIsSaidToBeNone) {
 // --- walking ---
 
 TEST(Btf, AStructIsWalkedMemberByMember) {
-  const Btf btf = example().build();
+  const Btf btf = example_types().build();
   const auto ids = btf.named("skb");
   ASSERT_EQ(ids.size(), 1u);
   const auto skb = btf.type(ids[0]);
@@ -188,7 +188,7 @@ TEST(Btf, APointerToItselfIsSaidToBeEndless) {
 }
 
 TEST(Btf, AModulesTypesContinueTheKernels) {
-  BtfBuilder kernel = example();
+  BtfBuilder kernel = example_types();
   BtfBuilder module(kernel);
   const auto of_page = static_cast<int>(kernel.build().named("page")[0]);
   module.structure("toa_cmd", 32, {{"owner", 1, 0}, {"page", of_page, 8}});

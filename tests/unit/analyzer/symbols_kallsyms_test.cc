@@ -13,7 +13,7 @@ using fake::KallsymsTables;
 using fake::kText;
 using testing::HasSubstr;
 
-KallsymsTables example() {
+KallsymsTables example_tables() {
   return {{{0x0, 'A', "__per_cpu_start"},
            {0x1'fb80, 'D', "current_task"},
            {0x3'0000, 'A', "__per_cpu_end"},
@@ -36,7 +36,7 @@ struct Loaded {
 };
 
 TEST(Kallsyms, NamesAndAddressesAreFoundBothWays) {
-  const Loaded loaded(example());
+  const Loaded loaded(example_tables());
   const auto symbols = loaded.read();
   ASSERT_TRUE(symbols) << symbols.error().message();
   EXPECT_EQ(symbols->size(), 9u);
@@ -50,19 +50,19 @@ TEST(Kallsyms, NamesAndAddressesAreFoundBothWays) {
 }
 
 TEST(Kallsyms, OfSeveralNamesAtOneAddressTheFirstIsTold) {
-  const Loaded loaded(example());
+  const Loaded loaded(example_tables());
   const auto symbols = loaded.read();
   EXPECT_EQ(symbols->nearest(VirtAddr{kText + 0x100})->name, "abacus_table");
   EXPECT_EQ(symbols->address("alias_of_abacus"), VirtAddr{kText + 0x100});
 }
 
 TEST(Kallsyms, OfSeveralAddressesOfOneNameTheLowestIsTold) {
-  const Loaded loaded(example());
+  const Loaded loaded(example_tables());
   EXPECT_EQ(loaded.read()->address("helper"), VirtAddr{kText + 0x400});
 }
 
 TEST(Kallsyms, PerCpuVariablesAreOffsetsAndNeverAnswerForAddresses) {
-  const Loaded loaded(example());
+  const Loaded loaded(example_tables());
   const auto symbols = loaded.read();
   EXPECT_EQ(symbols->address("current_task"), VirtAddr{0x1'fb80});
   EXPECT_EQ(symbols->nearest_per_cpu(VirtAddr{0x1'fb88})->name, "current_task");
@@ -72,7 +72,7 @@ TEST(Kallsyms, PerCpuVariablesAreOffsetsAndNeverAnswerForAddresses) {
 }
 
 TEST(Kallsyms, OffsetsWithoutAbsolutePerCpuCountUpFromTheBase) {
-  KallsymsTables tables = example();
+  KallsymsTables tables = example_tables();
   std::erase_if(tables.entries, [](const auto& entry) { return entry.address < kText; });
   tables.absolute_per_cpu = false;
   const Loaded loaded(tables);
@@ -82,7 +82,7 @@ TEST(Kallsyms, OffsetsWithoutAbsolutePerCpuCountUpFromTheBase) {
 }
 
 TEST(Kallsyms, NamesOfMoreThan127CharactersHaveALengthOfTwoBytes) {
-  KallsymsTables tables = example();
+  KallsymsTables tables = example_tables();
   const std::string name(300, 'x');
   tables.entries.push_back({kText + 0x2000, 'T', name});
   const Loaded loaded(tables);
@@ -92,7 +92,7 @@ TEST(Kallsyms, NamesOfMoreThan127CharactersHaveALengthOfTwoBytes) {
 }
 
 TEST(Kallsyms, ATableThatDecodesToOtherAddressesThanVmcoreinfoSaysIsRefused) {
-  Loaded loaded(example());
+  Loaded loaded(example_tables());
   loaded.info += fmt::format("SYMBOL(_stext)={:x}\n", kText + 0x1000);
   const auto symbols = Kallsyms::read(
       loaded.memory, Vmcoreinfo(loaded.info.substr(0, loaded.info.find("SYMBOL(_stext)")) +
@@ -110,7 +110,7 @@ TEST(Kallsyms, VmcoreinfoOfAnOlderKernelIsSaidToLackTheTables) {
 }
 
 TEST(Kallsyms, AMissingPieceOfTheNamesIsAnErrorAndNotAHang) {
-  Loaded loaded(example());
+  Loaded loaded(example_tables());
   loaded.memory.pages.forget(KallsymsTables::kNames);
   const auto symbols = loaded.read();
   ASSERT_FALSE(symbols);
@@ -198,7 +198,7 @@ TEST(Kallsyms, AddressesOutOfOrderGiveNoAnswerRatherThanAWrongOne) {
 
 TEST(Kallsyms, AnImpossibleNumberOfSymbolsIsRefused) {
   for (const std::uint32_t count : {0u, 0xffff'ffffu}) {
-    Loaded loaded(example());
+    Loaded loaded(example_tables());
     loaded.memory.put(KallsymsTables::kTables, count);
     EXPECT_FALSE(loaded.read());
   }
@@ -207,7 +207,7 @@ TEST(Kallsyms, AnImpossibleNumberOfSymbolsIsRefused) {
 TEST(Kallsyms, AnyDamagedByteOfTheTablesGivesAnAnswerOrAnError) {
   for (std::uint64_t at = 0; at < 96; ++at) {
     for (const std::uint64_t table : {0x0ull, 0x1000ull, 0x8'0000ull, 0x10'0000ull, 0x10'1000ull}) {
-      Loaded loaded(example());
+      Loaded loaded(example_tables());
       loaded.memory.put(KallsymsTables::kTables + table + at, std::uint8_t{0xff});
       const auto symbols = loaded.read();
       if (!symbols) continue;
