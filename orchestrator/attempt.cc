@@ -18,12 +18,10 @@ namespace {
 
 using std::chrono::seconds;
 
-constexpr auto kInjectTime = seconds(30);  // to send and load the module, to start the program
-constexpr std::uint64_t kSendSpeed = 512u << 10;  // bytes a second: TCG on a busy host does 3 MB
-constexpr auto kArmTime = seconds(30);            // to find the functions of stop_at and arm them
-constexpr auto kReportTime = seconds(10);         // from a stop in the injection to its report
-constexpr auto kCaptureTime = seconds(60);        // and more for what the memory takes to write
-constexpr std::uint64_t kDumpSpeed = 16u << 20;   // bytes a second: a slow disk's
+constexpr auto kArmTime = seconds(30);           // to find the functions of stop_at and arm them
+constexpr auto kReportTime = seconds(10);        // from a stop in the injection to its report
+constexpr auto kCaptureTime = seconds(60);       // and more for what the memory takes to write
+constexpr std::uint64_t kDumpSpeed = 16u << 20;  // bytes a second: a slow disk's
 constexpr auto kQuiet = std::chrono::milliseconds(100);  // a stopped guest says nothing for so long
 constexpr int kLoadSawDamage = 1;              // exit code of a load that found its data wrong
 constexpr std::size_t kOutputKept = 64 << 10;  // of the program's output
@@ -35,15 +33,6 @@ enum class Ending {
   kSurvived,
   kDamaged,  // no crash, but the load found its data wrong
 };
-
-// The end of a program's output, for a message.
-std::string last_lines(std::string_view output) {
-  constexpr std::size_t kLines = 5;
-  const auto lines = split(trim(output), '\n');
-  const std::size_t first = lines.size() > kLines ? lines.size() - kLines : 0;
-  return fmt::format(
-      "{}", fmt::join(lines.begin() + static_cast<std::ptrdiff_t>(first), lines.end(), "; "));
-}
 
 crash::DetectorOptions detector_options(const scenario::Timeouts& timeouts) {
   crash::DetectorOptions options;
@@ -71,8 +60,7 @@ class Run {
   Status fail_boot(const BootEnd& boot);
   Status check_drivers(const vm::GuestInfo& guest);
   Status arm();
-  Status inject();
-  Status send(const fs::path& file, std::string_view guest_path, unsigned mode);
+  Status inject_payload();
   Status wait();
   Status watch(Duration time);
   Status conclude();
@@ -83,6 +71,7 @@ class Run {
   Status take_core();
   void drop_core();
   Status analyze();
+  std::vector<oops::Report> reports_so_far() const;
   void judge();
 
   bool crashed() const { return detector_.state() == crash::State::kCrashed; }
@@ -135,8 +124,8 @@ Status Run::phases() {
   RIG_TRY(start());  // vm: a machine that runs the kernel
   RIG_TRY(boot());   // vm: until its agent answers
   if (!ended_in_boot_) {
-    RIG_TRY(inject());  // vm: the module and the load are in it
-    RIG_TRY(wait());    // crash: crashed, hung, or the load ended
+    RIG_TRY(inject_payload());  // vm: the module and the load are in it
+    RIG_TRY(wait());            // crash: crashed, hung, or the load ended
     RIG_TRY(refuse_early_report());
   }
   RIG_TRY(capture());  // crash: the core is on disk
@@ -198,21 +187,14 @@ Status Run::conclude_boot(const BootEnd& boot) {
 // The core of such a guest is worth having, but it is not what was asked for: that it cannot be had
 // is no error of its own.
 Status Run::fail_boot(const BootEnd& boot) {
-  const auto cause = oops::cause(oops::parse_reports(crash::kernels_lines(detector_.console())));
+  const auto cause = oops::cause(reports_so_far());
   const std::string why = cause                         ? cause->title
                           : detector_.console().empty() ? "it printed nothing at all"
                           : !boot.why.empty()           ? boot.why
                                                         : detector_.reason();
   attempt_.report = cause;
-  Error error =
-      fail_hint(
-          Blame::kRig,
-          fmt::format("read {}; try without the scenario's cmdline, or a longer "
-                      "timeouts.boot than {} s",
-                      (options_.folder / "console.log").string(),
-                      std::chrono::duration_cast<seconds>(cell_.scenario->timeouts.boot).count()),
-          "the kernel {} did not boot: {}", payload_.kernel.release, why)
-          .value();
+  Error error = boot_error(payload_.kernel.release, why, options_.folder / "console.log",
+                           cell_.scenario->timeouts.boot);
   if (!detector_.console().empty() && attempt_.hang) {
     error.what += fmt::format("; its last line: {}", attempt_.hang->last_line);
   }
@@ -252,32 +234,10 @@ Status Run::arm() {
   return {};
 }
 
-Status Run::send(const fs::path& file, std::string_view guest_path, unsigned mode) {
-  std::error_code error;
-  const auto bytes = fs::file_size(file, error);
-  const auto time = kInjectTime + seconds(error ? 0 : bytes / kSendSpeed);
-  return vm_->put_file(file, guest_path, mode, Deadline::after(time));
-}
-
-Status Run::inject() {
+Status Run::inject_payload() {
   begin("inject");
   injected_at_ = Clock::now();
-  const Deadline deadline = Deadline::after(kInjectTime);
-  Status status;
-  for (const scenario::GuestFile& file : cell_.scenario->guest.files) {
-    if (status) status = send(file.from, file.to, file.mode);
-  }
-  if (status && !payload_.module.empty() && !payload_.module_in_boot) {
-    const std::string path = "/tmp/" + payload_.module.filename().string();
-    status = send(payload_.module, path, 0644);
-    if (status) status = vm_->load_module(path, payload_.module_params, deadline);
-  }
-  if (status && !payload_.program.empty()) {
-    std::vector<std::string> argv = {"/tmp/" + payload_.program.filename().string()};
-    status = send(payload_.program, argv[0], 0755);
-    argv.insert(argv.end(), payload_.program_args.begin(), payload_.program_args.end());
-    if (status) status = vm_->start_program(argv, deadline);
-  }
+  const Status status = inject(*vm_, cell_.scenario->guest.files, payload_);
   if (status || status.error().blame == Blame::kCancelled) return status;
 
   // The guest's kernel refused, died of it, or went on no more: only the last two are a result.
@@ -412,7 +372,7 @@ Status Run::conclude() {
 Status Run::refuse_early_report() const {
   const auto& began = detector_.report_began();
   if (!began || *began >= injected_at_) return {};
-  const auto cause = oops::cause(oops::parse_reports(crash::kernels_lines(detector_.console())));
+  const auto cause = oops::cause(reports_so_far());
   return fail_hint(Blame::kRig,
                    fmt::format("read {}; a lockup during the boot means a host that is too busy: "
                                "fewer guests at once (--jobs)",
@@ -430,7 +390,7 @@ Status Run::conclude_load() {
   }
   return fail_hint(Blame::kRig, "docs/SCENARIOS.md has the exit codes of a load",
                    "the load {} ended with exit code {}: {}", payload_.program.filename().string(),
-                   *code, last_lines(output_));
+                   *code, end_of_output(output_));
 }
 
 // Takes what is still queued, until the guest says nothing more.
@@ -481,8 +441,12 @@ Status Run::take_core() {
   return {};
 }
 
+std::vector<oops::Report> Run::reports_so_far() const {
+  return oops::parse_reports(crash::kernels_lines(detector_.console()));
+}
+
 Status Run::analyze() {
-  reports_ = oops::parse_reports(crash::kernels_lines(detector_.console()));
+  reports_ = reports_so_far();
   if (attempt_.core.empty()) return {};
   begin("analyze");
   RIG_ASSIGN(findings_, analyzer::analyze(options_.folder / attempt_.core,
@@ -511,7 +475,7 @@ void Run::judge() {
   if (ending_ == Ending::kDamaged) {
     attempt_.checks.insert(attempt_.checks.begin(), {.predicate = "load",
                                                      .expected = "its data is right",
-                                                     .found = last_lines(output_),
+                                                     .found = end_of_output(output_),
                                                      .holds = false});
   }
 }

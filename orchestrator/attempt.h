@@ -5,31 +5,16 @@
 
 #include <functional>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <string_view>
-#include <vector>
 
-#include "base/deadline.h"
-#include "image/boot_image.h"
+#include "payload.h"
 #include "scenario/plan.h"
 #include "store/record.h"
 #include "vm/vm.h"
 
 namespace rig {
-
-// What an attempt boots and injects, the same for all attempts of a cell.
-struct Payload {
-  image::Kernel kernel;
-  fs::path initramfs;
-  std::vector<std::string> drivers;  // of it that must load, beside those of every guest
-  std::string cmdline;               // whole, as the guest gets it
-  fs::path module;                   // .ko to load, or empty
-  bool module_in_boot = false;       // the initramfs has it
-  std::string module_sha256;
-  std::string module_params;  // "late_write=1"
-  fs::path program;           // static executable to run, or empty
-  std::vector<std::string> program_args;
-};
 
 struct AttemptOptions {
   std::function<Result<std::unique_ptr<vm::Vm>>(const vm::VmConfig&)> start;  // the backend's

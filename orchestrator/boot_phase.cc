@@ -48,6 +48,17 @@ Result<BootEnd> await_boot(vm::Vm& machine, crash::Detector& detector, Clock::ti
   }
 }
 
+Error boot_error(std::string_view release, std::string_view why, const fs::path& console_log,
+                 std::chrono::milliseconds limit) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(limit).count();
+  return fail_hint(Blame::kRig,
+                   fmt::format("read {}; try without the scenario's cmdline, or a longer "
+                               "timeouts.boot than {} s",
+                               console_log.string(), seconds),
+                   "the kernel {} did not boot: {}", release, why)
+      .value();
+}
+
 std::string last_console_line(std::string_view console) {
   constexpr std::size_t kQuoted = 160;
   const std::string_view text = trim(console);

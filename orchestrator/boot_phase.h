@@ -2,6 +2,7 @@
 // From a machine that was started to its agent's hello, or to why there is none.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
@@ -10,6 +11,7 @@
 #include "analyzer/findings.h"
 #include "base/deadline.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "crash/detector.h"
 #include "vm/vm.h"
 
@@ -26,6 +28,10 @@ struct BootEnd {
 Result<BootEnd> await_boot(vm::Vm& machine, crash::Detector& detector, Clock::time_point start,
                            Clock::duration limit,
                            const std::function<Status(const vm::Event&)>& take);
+
+// Of the rig: the kernel of this release did not boot, and why, with what to try.
+Error boot_error(std::string_view release, std::string_view why, const fs::path& console_log,
+                 std::chrono::milliseconds limit);
 
 // The console's last line with text in it, for a message.
 std::string last_console_line(std::string_view console);

@@ -140,4 +140,12 @@ std::string human_seconds(double seconds) {
   return fmt::format("{} min {:02} s", whole / 60, whole % 60);
 }
 
+std::string end_of_output(std::string_view output) {
+  constexpr std::size_t kLines = 5;
+  const auto lines = split(trim(output), '\n');
+  const std::size_t first = lines.size() > kLines ? lines.size() - kLines : 0;
+  return fmt::format(
+      "{}", fmt::join(lines.begin() + static_cast<std::ptrdiff_t>(first), lines.end(), "; "));
+}
+
 }  // namespace rig

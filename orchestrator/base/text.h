@@ -41,4 +41,7 @@ std::string signed_hex(std::int64_t offset);  // "+0x2c8", "-0x8"
 std::string human_bytes(std::uint64_t bytes);  // "38.2 MB"
 std::string human_seconds(double seconds);     // "0.27 s", "12.4 s", "3 min 05 s"
 
+// The last few lines of a program's output on one line, for a message: "a; b".
+std::string end_of_output(std::string_view output);
+
 }  // namespace rig
