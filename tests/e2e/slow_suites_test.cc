@@ -178,7 +178,7 @@ void expect_all_recognised(const std::string& log, Arch arch) {
 Result<std::unique_ptr<vm::Vm>> boot_kasan_tests(Arch arch, const fs::path& folder) {
   const Layout layout{RIG_ROOT, fs::path(RIG_PROGRAM).parent_path()};
   RIG_ASSIGN(const auto spec,
-             scenario::load_kernel_spec("debian-6.1-lkdtm", layout.root / "kernels"));
+             scenario::load_kernel_spec("debian-6.1-kasan", layout.root / "kernels"));
   RIG_ASSIGN(const auto kernel, image::fetch_kernel(spec, arch, {}));
   RIG_ASSIGN(const fs::path agent, layout.agent(arch));
   RIG_ASSIGN(const auto console, vm::console_device("qemu", arch));
