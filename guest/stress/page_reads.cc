@@ -8,7 +8,8 @@
 // --past-reseed: longer, if need be, than the seconds and the work (both), until the kernel's
 // random number generator has been due for a new key. In the first two minutes it is when half of
 // the time since boot has passed since the last one (crng_reseed_interval()), so that it takes the
-// longer the slower the machine has booted.
+// longer the slower the machine has booted. With its work done the load only keeps reading until
+// then, so that it has done much the same on a slow machine as on a quick one.
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -39,7 +40,8 @@ constexpr std::uint64_t kFiles = 16;
 constexpr std::size_t kPageSize = 4096;
 constexpr std::uint64_t kFilePages = 512;
 constexpr std::uint64_t kMostWorkers = 64;
-constexpr std::size_t kChunkPages = 16;  // of one read()
+constexpr std::size_t kChunkPages = 16;                  // of one read()
+constexpr auto kBreath = std::chrono::milliseconds(50);  // between chunks once the work is done
 
 using Chunk = std::array<std::uint64_t, kChunkPages * kPageSize / sizeof(std::uint64_t)>;
 
@@ -86,12 +88,18 @@ bool make_files(Load& load, std::uint64_t seed) {
   return true;
 }
 
+bool only_waits(Load& load, const Settings& settings) {
+  const std::uint64_t asked = settings.length.work;
+  return settings.past_reseed && asked != 0 && load.counters().reads >= asked;
+}
+
 // Reads one file from its beginning to its end.
-bool read_file(Load& load, std::uint64_t seed, std::uint64_t file, Chunk& got, Chunk& wanted) {
+bool read_file(Load& load, const Settings& settings, std::uint64_t file, Chunk& got,
+               Chunk& wanted) {
   const int fd = open(path_of(file).c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return load.fail("open a file", errno), false;
   for (std::uint64_t page = 0; page < kFilePages && !load.stopping(); page += kChunkPages) {
-    fill(wanted, seed, file, page);
+    fill(wanted, settings.seed, file, page);
     const ssize_t size = read(fd, got.data(), sizeof(Chunk));
     if (size != static_cast<ssize_t>(sizeof(Chunk)) || got != wanted) {
       load.fail("a file reads as it was not written", size < 0 ? errno : 0);
@@ -99,6 +107,7 @@ bool read_file(Load& load, std::uint64_t seed, std::uint64_t file, Chunk& got, C
     }
     load.counters().reads.fetch_add(kChunkPages);
     load.count_work(kChunkPages);
+    if (only_waits(load, settings)) std::this_thread::sleep_for(kBreath);
   }
   close(fd);
   return !load.stopping();
@@ -108,7 +117,7 @@ void work(Load& load, const Settings& settings, unsigned long worker) {
   auto got = std::make_unique<Chunk>();
   auto wanted = std::make_unique<Chunk>();
   Random random(settings.seed * 64 + worker);
-  while (read_file(load, settings.seed, random.below(kFiles), *got, *wanted)) {
+  while (read_file(load, settings, random.below(kFiles), *got, *wanted)) {
   }
 }
 
