@@ -190,4 +190,14 @@ Result<Findings> analyze(const fs::path& path, const Options& options) {
   return findings;
 }
 
+Result<std::string> kernels_log(const fs::path& path) {
+  RIG_ASSIGN(Core core, Core::open(path));
+  Session session(std::move(core));
+  RIG_ASSIGN(const KernelLog* log, session.log());
+  if (log->broken != 0 || log->missing != 0 || log->overfull) {
+    return fail(Blame::kInput, "the log of {} is not whole", path.string());
+  }
+  return kernels_text(*log);
+}
+
 }  // namespace rig::analyzer

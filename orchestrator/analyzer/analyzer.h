@@ -23,6 +23,10 @@ Findings analyze(Session& session, const Options& options = {});
 // Blame::kInput when the file is no core we can read.
 Result<Findings> analyze(const fs::path& core, const Options& options = {});
 
+// What the kernel itself wrote into the log of a core, as dmesg prints it; nothing that programs
+// did. Blame::kInput too when some of it is broken or missing.
+Result<std::string> kernels_log(const fs::path& core);
+
 // For people: the report that `crashrig analyze` prints.
 std::string to_text(const Findings& findings);
 // For programs: one JSON document, schema in docs/FINDINGS.md, `"schema": 1`.

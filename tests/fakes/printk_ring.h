@@ -20,6 +20,7 @@ inline std::string printk_vmcoreinfo(std::uint64_t prb) {
       "OFFSET(prb_desc.state_var)=0\nOFFSET(prb_desc.text_blk_lpos)=8\n"
       "OFFSET(prb_data_blk_lpos.begin)=0\nOFFSET(prb_data_blk_lpos.next)=8\nSIZE(printk_info)=88\n"
       "OFFSET(printk_info.ts_nsec)=8\nOFFSET(printk_info.text_len)=16\n"
+      "OFFSET(printk_info.caller_id)=20\n"
       "OFFSET(prb_data_ring.size_bits)=0\nOFFSET(prb_data_ring.data)=8\n"
       "OFFSET(atomic_long_t.counter)=0\n",
       prb);

@@ -49,6 +49,7 @@ struct Ring {
   std::uint64_t desc_size = 0, info_size = 0;
   std::uint64_t state = 0, begin = 0, next = 0;  // in a descriptor
   std::uint64_t time = 0, length = 0;            // in an info
+  std::optional<std::uint64_t> facility;         // as well, where it is known to be
 
   std::uint64_t text_limit() const {
     return std::min(kMaxLog, size + kPrefix * (count + size / kShortLine));
@@ -85,6 +86,16 @@ class Entries {
   std::uint64_t missing_ = 0;
 };
 
+// VMCOREINFO does not tell it, but its neighbours: struct printk_info has had the facility (u8),
+// then flags and level (u8), between text_len (u16) and caller_id since there is one
+// (896fbe20b4e2).
+std::optional<std::uint64_t> facility_offset(const Vmcoreinfo& info) {
+  const auto length = info.offset("printk_info.text_len");
+  const auto caller = info.offset("printk_info.caller_id");
+  if (!length || !caller || *caller != *length + 4) return std::nullopt;
+  return *length + 2;
+}
+
 Result<Ring> read_ring(const VirtMemory& memory, const Vmcoreinfo& info,
                        std::uint64_t memory_bytes) {
   const auto prb = info.symbol("prb");
@@ -111,6 +122,7 @@ Result<Ring> read_ring(const VirtMemory& memory, const Vmcoreinfo& info,
   ring.next = block + layout.offset("prb_data_blk_lpos.next");
   ring.time = layout.offset("printk_info.ts_nsec");
   ring.length = layout.offset("printk_info.text_len");
+  ring.facility = facility_offset(info);
   if (!layout.missing().empty()) {
     return fail(Blame::kInput, "VMCOREINFO does not describe the log's {}", layout.missing());
   }
@@ -209,6 +221,20 @@ void append_record(std::string& out, std::uint64_t nanoseconds, std::string_view
 
 }  // namespace
 
+std::string kernels_text(const KernelLog& log) {
+  std::string text;
+  text.reserve(log.text.size());
+  std::size_t at = 0;
+  for (const LogLines& lines : log.by_programs) {
+    text.append(log.text, at, lines.begin - at);
+    const auto first = log.text.begin() + static_cast<std::ptrdiff_t>(lines.begin);
+    const auto last = log.text.begin() + static_cast<std::ptrdiff_t>(lines.end);
+    text.append(static_cast<std::size_t>(std::count(first, last, '\n')), '\n');
+    at = lines.end;
+  }
+  return text.append(log.text, at);
+}
+
 Result<KernelLog> read_log(const VirtMemory& memory, const Vmcoreinfo& info,
                            std::uint64_t memory_bytes) {
   RIG_ASSIGN(const Ring ring, read_ring(memory, info, memory_bytes));
@@ -242,7 +268,10 @@ Result<KernelLog> read_log(const VirtMemory& memory, const Vmcoreinfo& info,
       break;
     }
     ++log.records;
+    const std::size_t begin = log.text.size();
     append_record(log.text, *time, text);
+    const auto facility = ring.facility ? load<std::uint8_t>(facts, *ring.facility) : std::nullopt;
+    if (facility.value_or(0) != 0) log.by_programs.push_back({begin, log.text.size()});
   }
   log.missing = descs.missing() + infos.missing() + missing_text;
   if (log.records == 0 && log.missing != 0) {

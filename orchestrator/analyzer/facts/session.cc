@@ -132,7 +132,8 @@ Result<const KernelLog*> Session::log() {
 const std::vector<oops::Report>& Session::reports() {
   if (!state_->reports) {
     const auto text = log();
-    state_->reports = text ? oops::parse_reports((*text)->text) : std::vector<oops::Report>{};
+    state_->reports =
+        text ? oops::parse_reports(kernels_text(**text)) : std::vector<oops::Report>{};
   }
   return *state_->reports;
 }

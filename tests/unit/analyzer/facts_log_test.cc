@@ -73,6 +73,21 @@ TEST(Log, RecordsComeInOrderWithTheirTime) {
   EXPECT_EQ(log->broken, 0u);
 }
 
+TEST(Log, WhatProgramsWroteIsToldFromTheKernels) {
+  LogRing ring;
+  ring.record(0, 0, 24, 0, "kernel", 1'000);
+  ring.record(1, 24, 56, 24, "BUG:\ntwo", 2'000);
+  ring.memory.put(LogRing::kInfos + 88 + 18, std::uint8_t{1});  // LOG_USER
+  ring.record(2, 56, 80, 56, "again", 3'000);
+  ring.heads(0, 2);
+  const auto log = ring.read();
+  ASSERT_TRUE(log) << log.error().message();
+  EXPECT_EQ(
+      log->text,
+      "[    0.000001] kernel\n[    0.000002] BUG:\n[    0.000002] two\n[    0.000003] again\n");
+  EXPECT_EQ(kernels_text(*log), "[    0.000001] kernel\n\n\n[    0.000003] again\n");
+}
+
 TEST(Log, EveryLineOfARecordHasItsTime) {
   LogRing ring;
   ring.record(0, 0, 32, 0, "one\ntwo");
