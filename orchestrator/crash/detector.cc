@@ -54,6 +54,7 @@ void Detector::feed_console(const vm::Event& event) {
     next_began_ = true;
   } else if (kind && !oops::is_benign(*kind)) {
     report_kind_ = *kind;
+    report_line_ = event.text;
     report_began_ = last_line_ = event.when;
     console_.mark_report();
   } else if (report_began_ && kernels && !next_began_ && event.when < next_tick()) {
@@ -96,6 +97,7 @@ void Detector::feed_stopped(const vm::Event& event) {
 State Detector::tick(Clock::time_point now) {
   if (state_ != State::kRunning || now < next_tick()) return state_;
   if (report_began_) {
+    by_report_ = true;
     end_reported();
   } else if (program_ended_) {
     end(State::kFinished, fmt::format("the load ended with exit code {}", *program_exit_));
@@ -106,6 +108,17 @@ State Detector::tick(Clock::time_point now) {
                                   ", and the agent goes on");
   }
   return state_;
+}
+
+void Detector::disown_report() {
+  state_ = State::kRunning;
+  hang_.reset();
+  reason_.clear();
+  report_kind_.clear();
+  report_line_.clear();
+  by_report_ = next_began_ = false;
+  report_began_.reset();
+  last_line_.reset();
 }
 
 void Detector::booted(Clock::duration time) {

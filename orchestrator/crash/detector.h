@@ -37,7 +37,7 @@ struct DetectorOptions {
 };
 
 // Incremental; pure in that time comes with the events and with now(). A state other than kRunning
-// is final; console lines that come after it are still kept.
+// is final (but for disown_report()); console lines that come after it are still kept.
 //
 // A hang is told by what is done, not by what is printed: heartbeats (hard), and the work that the
 // load counts in them (soft). `silence`, `no_work` and `heard` are of a machine as fast as
@@ -60,6 +60,8 @@ class Detector {
   void booted(Clock::duration time);
   // The machine stood still for so long, by the rig's doing: none of its waits goes on meanwhile.
   void skip(Duration time);
+  // The report that decided was a program's text: what comes next decides anew.
+  void disown_report();
   // The time at which tick() may change the state: wait no longer than this.
   Clock::time_point next_tick() const;
 
@@ -75,6 +77,8 @@ class Detector {
   std::optional<int> program_exit() const { return program_exit_; }
   // The kind of the first report that began, whatever the state.
   const std::string& report_kind() const { return report_kind_; }
+  // The line that it began with; empty unless this report, and nothing else, decided.
+  std::string_view deciding_line() const { return by_report_ ? report_line_ : std::string_view(); }
   // When it began; time that was skipped since then is not counted.
   const std::optional<Clock::time_point>& report_began() const { return report_began_; }
 
@@ -97,6 +101,8 @@ class Detector {
   BoundedConsole console_;
   std::string reason_;
   std::string report_kind_;
+  std::string report_line_;
+  bool by_report_ = false;
   ReportSense sense_;
   std::optional<Clock::time_point> report_began_;
   std::optional<Clock::time_point> last_line_;  // of the kernel's, since then

@@ -14,14 +14,14 @@ ReportSense::Line ReportSense::look(std::string_view line) {
   return {true, oops::starts_report(line)};
 }
 
-std::string kernels_lines(std::string_view console) {
+std::string kernels_lines(std::string_view console, const KernelLog& log) {
   std::string text;
   text.reserve(console.size());
   ReportSense sense;
   while (!console.empty()) {
     const std::size_t end = console.find('\n');
     const std::string_view line = console.substr(0, end);
-    if (sense.is_kernels(line)) text += line;
+    if (sense.is_kernels(line) && !log.denies(line)) text += line;
     if (end == std::string_view::npos) break;
     text += '\n';
     console.remove_prefix(end + 1);

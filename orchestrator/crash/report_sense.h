@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "crash/kernel_log.h"
 #include "oops/report.h"
 
 namespace rig::crash {
@@ -29,7 +30,8 @@ class ReportSense {
 };
 
 // What the kernel printed of a console's text: lines of programs are left empty, so that the others
-// keep their numbers. What a program printed without an end stays in front of the kernel's line.
-std::string kernels_lines(std::string_view console);
+// keep their numbers; stamped ones are a program's where the kernel's log denies them. What a
+// program printed without an end stays in front of the kernel's line.
+std::string kernels_lines(std::string_view console, const KernelLog& log = {});
 
 }  // namespace rig::crash

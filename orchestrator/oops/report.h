@@ -108,6 +108,8 @@ std::optional<std::string_view> starts_report(std::string_view line);
 // reads a console on which the kernel stamps its lines ignores starts_report() on lines without
 // one.
 bool has_kernel_stamp(std::string_view line);
+// Its seconds, "12.345678"; empty without one, or with a date.
+std::string_view kernel_stamp(std::string_view line);
 
 // The ids that a scenario's `report: {kind: ...}` may use.
 std::vector<std::string> known_kinds();

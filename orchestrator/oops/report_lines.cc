@@ -107,7 +107,12 @@ std::size_t stamp_inside(std::string_view text) {
 bool strip_stamp(Line& line) {
   std::string_view& text = line.text;
   std::size_t length = stamp_length(text);
-  if (length == 0) length = date_stamp_length(text);
+  if (length != 0) {
+    line.stamp = text.substr(1, length - 2);
+    skip_spaces(line.stamp);
+  } else {
+    length = date_stamp_length(text);
+  }
   if (length == 0) return false;
   text.remove_prefix(length);
   line.stamped = true;
@@ -184,6 +189,10 @@ bool LineReader::next(std::string_view& line) {
 
 bool has_kernel_stamp(std::string_view line) {
   return read_line(line).stamped;
+}
+
+std::string_view kernel_stamp(std::string_view line) {
+  return read_line(line).stamp;
 }
 
 std::string_view strip_prefix(std::string_view line) {

@@ -9,9 +9,10 @@
 namespace rig::oops {
 
 struct Line {
-  std::string_view text;    // what the kernel printed, without spaces at its end
-  std::string_view caller;  // "T123" or "C1" where the kernel says who printed (PRINTK_CALLER)
-  bool stamped = false;     // carries the kernel's own timestamp: not printed by a program
+  std::string_view text;        // what the kernel printed, without spaces at its end
+  std::string_view caller;      // "T123" or "C1" where the kernel says who printed (PRINTK_CALLER)
+  bool stamped = false;         // carries the kernel's own timestamp: not printed by a program
+  std::string_view stamp = {};  // "12.345678" where it is printk's seconds
 };
 
 // Knows: printk's "[   12.345678] " and "[   12.345678][  T123] ", "<4>", dmesg -T's date,

@@ -204,6 +204,25 @@ TEST_F(DetectorTest, ReportOfAHangIsTheHangsReportAndHeartbeatsTellWhichItIs) {
   EXPECT_EQ(other.hang(), HangKind::kSoft);
 }
 
+TEST_F(DetectorTest, ReportThatIsDisownedDecidesNothingAndTheNextOneDoes) {
+  happens(0s, EventKind::kHello);
+  beat(1s, 5, 1);
+  EXPECT_EQ(detector_.deciding_line(), "");
+  console(2s, kOops);
+  EXPECT_EQ(detector_.deciding_line(), "") << "not yet";
+  EXPECT_EQ(tick(5s), State::kCrashed);
+  EXPECT_EQ(detector_.deciding_line(), kOops);
+  detector_.disown_report();
+  detector_.skip(1s);
+  EXPECT_EQ(detector_.state(), State::kRunning);
+  EXPECT_FALSE(detector_.report_began());
+  EXPECT_EQ(beat(6s, 6, 1), State::kRunning);
+  console(7s, "[   17.000000] Kernel panic - not syncing: for real");
+  EXPECT_EQ(happens(7100ms, EventKind::kPanicked), State::kCrashed);
+  EXPECT_EQ(detector_.report_kind(), "panic");
+  EXPECT_EQ(detector_.deciding_line(), "") << "the panic did";
+}
+
 TEST_F(DetectorTest, PanicOnAHangIsACrash) {
   happens(0s, EventKind::kHello);
   console(2s, "[   30.1] watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [load:99]");

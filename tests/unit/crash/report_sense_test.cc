@@ -48,6 +48,34 @@ TEST(KernelsLines, ProgramsReportIsNotTheOneToJudge) {
   EXPECT_EQ(cause->first_line, 5u) << "counted in the console";
 }
 
+TEST(KernelsLines, StampedLineThatTheLogDeniesIsAPrograms) {
+  const std::string log = "[    0.000000] Linux version 6.1.0\n[    9.000001] the last record\n";
+  const std::string console =
+      std::string(kBoot) + "[    5.000000] BUG: a fake\n[    9.000001] the last record\nx\n";
+  EXPECT_EQ(kernels_lines(console, KernelLog(log, true)),
+            std::string(kBoot) + "\n[    9.000001] the last record\n\n");
+}
+
+TEST(KernelLog, DeniesMomentsAtWhichNothingWasLogged) {
+  const KernelLog log("[    1.000000] a\n[    1.000500] b\nno stamp\n", true);
+  EXPECT_FALSE(log.denies("[    1.000500] b, or what the console makes of it"));
+  EXPECT_FALSE(log.denies("[    1.000500][   T12] with its caller"));
+  EXPECT_TRUE(log.denies("[    1.000499] b"));
+  EXPECT_TRUE(log.denies("a prompt# [    1.000499] b")) << "whatever is in front";
+  EXPECT_TRUE(log.denies("[ 9999.000000] c")) << "the log is whole";
+}
+
+TEST(KernelLog, SaysNothingOfWhatItDoesNotReachTo) {
+  const std::string text = "[    1.000000] a\n[    2.000000] b\n";
+  EXPECT_FALSE(KernelLog(text, true).denies("[    0.999999] overwritten since"));
+  EXPECT_FALSE(KernelLog(text, false).denies("[    2.000001] printed later"));
+  EXPECT_TRUE(KernelLog(text, false).denies("[    1.999999] c"));
+  EXPECT_FALSE(KernelLog(text, true).denies("no stamp"));
+  EXPECT_FALSE(KernelLog(text, true).denies("[Mon Mar 14 12:00:00 2022] a date"));
+  EXPECT_FALSE(KernelLog().denies("[    1.000000] a"));
+  EXPECT_FALSE(KernelLog("", true).denies("[    1.000000] a"));
+}
+
 TEST(KernelsLines, LinesKeepTheirNumbers) {
   EXPECT_EQ(kernels_lines(std::string(kBoot) + "a\nb [c] [    1.000000] d\ne"),
             std::string(kBoot) + "\nb [c] [    1.000000] d\n");
