@@ -5,8 +5,9 @@
 namespace rig::e2e {
 
 INSTANTIATE_TEST_SUITE_P(Short, Clean,
-                         testing::Values(CleanSystem{Arch::kX86_64, "plain", ""},
-                                         CleanSystem{Arch::kArm64, "slub", "slub_debug=FZPU"}),
+                         testing::Values(CleanSystem{Arch::kX86_64, "plain", "", 3, 3},
+                                         CleanSystem{Arch::kArm64, "slub", "slub_debug=FZPU", 3,
+                                                     3}),
                          clean_system_name);
 
 }  // namespace rig::e2e
