@@ -35,12 +35,12 @@ class Hang : public testing::TestWithParam<std::string> {
 const auto kArchName = [](const auto& test) { return test.param; };
 INSTANTIATE_TEST_SUITE_P(Arch, Hang, testing::Values("x86_64", "arm64"), kArchName);
 // The waits make these the longest: one architecture each, both are in the slow suite.
-class HardHang : public Hang {};
-INSTANTIATE_TEST_SUITE_P(Arch, HardHang, testing::Values("x86_64"), kArchName);
-class SoftHang : public Hang {};
-INSTANTIATE_TEST_SUITE_P(Arch, SoftHang, testing::Values("arm64"), kArchName);
+class HangOnX86 : public Hang {};
+INSTANTIATE_TEST_SUITE_P(Arch, HangOnX86, testing::Values("x86_64"), kArchName);
+class HangOnArm64 : public Hang {};
+INSTANTIATE_TEST_SUITE_P(Arch, HangOnArm64, testing::Values("arm64"), kArchName);
 
-TEST_P(HardHang, GuestWithoutAnyInterruptIsAHardHangAndItsCoreTellsWhereEachCpuIs) {
+TEST_P(HangOnX86, GuestWithoutAnyInterruptIsAHardHangAndItsCoreTellsWhereEachCpuIs) {
   const auto attempt = run("hangs", "irqs-off");
   EXPECT_EQ(attempt.at("outcome"), "expected-crash") << output_;
   EXPECT_EQ(attempt.at("hang").at("kind"), "hard");
@@ -50,7 +50,7 @@ TEST_P(HardHang, GuestWithoutAnyInterruptIsAHardHangAndItsCoreTellsWhereEachCpuI
   EXPECT_THAT(text, HasSubstr("CPU 1 does not leave hang_spin [hang] < hang_irqs_off [hang]"));
 }
 
-TEST_P(SoftHang, TasksThatWaitForEachOtherAreASoftHangAndADeadlockForCertain) {
+TEST_P(HangOnArm64, TasksThatWaitForEachOtherAreASoftHangAndADeadlockForCertain) {
   const auto attempt = run("hangs", "abba");
   EXPECT_EQ(attempt.at("outcome"), "expected-crash") << output_;
   EXPECT_EQ(attempt.at("hang").at("kind"), "soft");
@@ -70,6 +70,43 @@ TEST_P(Hang, ReportThatAProgramPrintsIsNone) {
   const auto console = read_file(text_of(attempt.at("console")));
   ASSERT_TRUE(console) << console.error().message();
   EXPECT_THAT(*console, HasSubstr("\nBUG: kernel NULL pointer dereference, address: 0"));
+}
+
+// A scenario whose load has this printed, as these arguments say, and that survives.
+fs::path write_fake(const fs::path& folder, std::string_view arguments) {
+  const fs::path file = folder / "fake.yaml";
+  EXPECT_TRUE(write_file_atomically(file, fmt::format(R"(
+name: fake
+summary: a program prints what looks just like a kernel's report
+arch: [x86_64, arm64]
+kernel: debian-6.1
+guest: {{memory: 256M}}
+variants: {{some: {{args: [{}], expect: survive}}}}
+stress: {{program: guest/stress/flood, args: [--bytes, "8192"], seconds: 60}}
+)",
+                                                      arguments)));
+  return file;
+}
+
+TEST_P(HangOnX86, ReportThatAProgramStampsIsNone) {
+  const auto attempt = run(write_fake(bench_.folder(),
+                                      "--line, '[ 9999.000123] BUG: kernel NULL pointer "
+                                      "dereference, address: 0000000000000106'")
+                               .string(),
+                           "some");
+  EXPECT_EQ(attempt.at("outcome"), "survived") << output_;
+  EXPECT_TRUE(attempt.at("core").is_null());
+  EXPECT_THAT(output_, HasSubstr("the kernel's log has no such line"));
+}
+
+TEST_P(HangOnArm64, ReportThatAProgramWritesIntoTheKernelsLogIsNone) {
+  const auto attempt = run(write_fake(bench_.folder(),
+                                      "--log, '<2>BUG: kernel NULL pointer dereference, address: "
+                                      "0000000000000106'")
+                               .string(),
+                           "some");
+  EXPECT_EQ(attempt.at("outcome"), "survived") << output_;
+  EXPECT_THAT(output_, HasSubstr("the kernel's log has no such line"));
 }
 
 }  // namespace
