@@ -23,6 +23,7 @@
 //   LoadModule            Done
 //   RunProgram            Output*, Exited (or Done: it never ran)
 //   KillProgram           Done
+//   ArmWatchdog           WatchdogArmed (or Done: it could not be)
 //   PowerOff              Done, then the machine goes off
 //
 // Unsolicited, from the agent: a Hello whenever the host opens the port, and a Heartbeat every
@@ -77,6 +78,7 @@ enum class MessageType : std::uint16_t {
   kOutput = 4,
   kExited = 5,
   kFileChunk = 6,  // both ways
+  kWatchdogArmed = 7,
   kAskHello = 32,
   kWriteSysctl = 33,
   kPutFile = 34,
@@ -86,6 +88,7 @@ enum class MessageType : std::uint16_t {
   kKillProgram = 38,
   kPowerOff = 39,
   kFindSymbols = 40,
+  kArmWatchdog = 41,
 };
 
 // ---- payloads
@@ -283,6 +286,13 @@ struct FileChunk {
   static auto fields(auto& m) { return std::tie(m.bytes); }
 };
 
+struct WatchdogArmed {
+  static constexpr MessageType kType = MessageType::kWatchdogArmed;
+  std::uint64_t seconds = 0;  // that it was set to: drivers round
+
+  static auto fields(auto& m) { return std::tie(m.seconds); }
+};
+
 // ---- requests of the host
 // -------------------------------------------------------------------------------------------
 
@@ -360,6 +370,14 @@ struct KillProgram {
   std::uint64_t signal = 9;
 
   static auto fields(auto& m) { return std::tie(m.program, m.signal); }
+};
+
+// From now on every heartbeat feeds the machine's watchdog, until PowerOff disarms it.
+struct ArmWatchdog {
+  static constexpr MessageType kType = MessageType::kArmWatchdog;
+  std::uint64_t seconds = 0;
+
+  static auto fields(auto& m) { return std::tie(m.seconds); }
 };
 
 struct PowerOff {

@@ -7,6 +7,7 @@
 #include "attempt_run.h"
 #include "base/text.h"
 #include "crash/report_sense.h"
+#include "hang_phase.h"
 #include "machine_config.h"
 #include "verdict/verdict.h"
 
@@ -156,8 +157,12 @@ Status AttemptRun::check_drivers(const vm::GuestInfo& guest) {
   return {};
 }
 
-// Breakpoints on the functions of `stop_at`, where this guest has them.
+// The watchdog, and breakpoints on the functions of `stop_at`, where this guest has them.
 Status AttemptRun::arm() {
+  const auto watchdog = cell_.scenario->guest.hardware_on(cell_.arch).watchdog;
+  if (watchdog.count() != 0) {
+    RIG_ASSIGN(attempt_.watchdog, arm_watchdog(*vm_, watchdog, detector_.pace()));
+  }
   const auto names = cell_.stop_at();
   if (names.empty()) return {};
   RIG_ASSIGN(stop_points_, crash::set_stop_points(*vm_, names, Deadline::after(kArmTime)));

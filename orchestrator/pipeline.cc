@@ -49,7 +49,7 @@ Result<Payload> prepare(const scenario::Cell& cell, const PipelineOptions& optio
 
   RIG_ASSIGN(const fs::path agent, options.layout.agent(cell.arch));
   image::InitramfsSpec initramfs{agent, image::base_drivers(cell.arch)};
-  payload.drivers = image::device_drivers(cell.scenario->guest);
+  payload.drivers = image::device_drivers(cell.scenario->guest, cell.arch);
   append(payload.drivers, cell.scenario->guest.drivers);
   std::vector<std::string> needed;  // by the module
   if (!cell.variant.module.empty()) {

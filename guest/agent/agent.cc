@@ -61,6 +61,7 @@ void Agent::beat() {
   const std::uint64_t now = boot_time_ns();
   if (now < next_beat_ns_) return;
   next_beat_ns_ = now + kBeatNs;
+  watchdog_.feed();
   const Heartbeat heartbeat{
       .uptime_ns = now, .sequence = beats_++, .work = work_.value(), .programs = programs_.size()};
   if (channel_.has_room()) channel_.send(0, heartbeat);
@@ -189,6 +190,8 @@ void Agent::dispatch(const Frame& frame) {
       return parse<RunProgram>(frame);
     case MessageType::kKillProgram:
       return parse<KillProgram>(frame);
+    case MessageType::kArmWatchdog:
+      return parse<ArmWatchdog>(frame);
     case MessageType::kPowerOff:
       return parse<PowerOff>(frame);
     default:
@@ -266,7 +269,17 @@ void Agent::handle(std::uint32_t id, const KillProgram& request) {
   channel_.send(id, done);
 }
 
+void Agent::handle(std::uint32_t id, const ArmWatchdog& request) {
+  WatchdogArmed armed;
+  if (const Done done = watchdog_.arm(request, armed); failed(done)) {
+    channel_.send(id, done);
+  } else {
+    channel_.send(id, armed);
+  }
+}
+
 void Agent::handle(std::uint32_t id, const PowerOff&) {
+  watchdog_.disarm();
   channel_.send(id, Done{});
   const std::uint64_t deadline = boot_time_ns() + kPowerOffFlushNs;
   while (channel_.has_output() && boot_time_ns() < deadline) {

@@ -14,6 +14,7 @@
 #include "guest/agent/files.h"
 #include "guest/agent/program.h"
 #include "guest/agent/unique_fd.h"
+#include "guest/agent/watchdog.h"
 #include "guest/agent/work_counter.h"
 #include "guest/protocol.h"
 
@@ -53,6 +54,7 @@ class Agent {
   void handle(std::uint32_t id, const LoadModule& request);
   void handle(std::uint32_t id, const RunProgram& request);
   void handle(std::uint32_t id, const KillProgram& request);
+  void handle(std::uint32_t id, const ArmWatchdog& request);
   void handle(std::uint32_t id, const PowerOff& request);
 
   int idle_ms() const;
@@ -60,6 +62,7 @@ class Agent {
   std::vector<std::string> module_errors_;
   UniqueFd child_events_;
   WorkCounter work_;
+  Watchdog watchdog_;
   Channel channel_;
   std::vector<IncomingFile> incoming_;
   std::vector<OutgoingFile> outgoing_;

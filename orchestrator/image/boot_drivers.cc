@@ -163,7 +163,7 @@ std::vector<std::string> base_drivers(Arch arch) {
   return {};
 }
 
-std::vector<std::string> device_drivers(const scenario::Guest& guest) {
+std::vector<std::string> device_drivers(const scenario::Guest& guest, Arch arch) {
   std::vector<std::string> names;
   for (const BusDriver& driver : kBusDrivers) {
     const auto is_on_it = [&](const scenario::Disk& disk) { return disk.bus == driver.bus; };
@@ -176,6 +176,7 @@ std::vector<std::string> device_drivers(const scenario::Guest& guest) {
     names.emplace_back(scenario::kExt4);  // the module has the file system's name
   }
   if (guest.network == scenario::Network::kUser) names.emplace_back("virtio_net");
+  if (guest.hardware_on(arch).watchdog.count() != 0) names.emplace_back(kWatchdogDriver);
   return names;
 }
 

@@ -84,7 +84,8 @@ Result<fs::path> build_initramfs(const Kernel& kernel, const InitramfsSpec& spec
 // The drivers every guest needs: virtio console, fw_cfg for VMCOREINFO, pvpanic.
 std::vector<std::string> base_drivers(Arch arch);
 
-// What its disks and network need beside them.
-std::vector<std::string> device_drivers(const scenario::Guest& guest);
+// What its disks, network and watchdog need beside them.
+std::vector<std::string> device_drivers(const scenario::Guest& guest, Arch arch);
+inline constexpr std::string_view kWatchdogDriver = "i6300esb";
 
 }  // namespace rig::image

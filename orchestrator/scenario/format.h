@@ -99,7 +99,7 @@ inline constexpr Key kGuestKeys[] = {
      "nowhere but to its gateway (10.0.2.2/24); the load sets it up"},
     {"drivers", "list of names", "`[]`",
      "Modules of the kernel's own that the load needs, e.g. `sd_mod`; what they depend on comes "
-     "along. A load that arms the watchdog needs `i6300esb`"},
+     "along. A load that arms the watchdog itself needs `i6300esb`"},
     {"files", "map of path in the guest → path of a file or folder", "none",
      "Copied into the guest before anything is injected: firmware, input for the load. See below"},
     {"cpu", "text", "the rig's", "QEMU's `-cpu`: a model and its flags, `\"max,+x2apic\"`"},
@@ -108,9 +108,13 @@ inline constexpr Key kGuestKeys[] = {
     {"devices", "list of texts, at most 32", "`[]`",
      "Further devices, each as QEMU's `-device` has it: `\"intel-iommu,intremap=on\"`. They come "
      "before the rig's own"},
-    {"x86_64", "map with `cpu`, `machine`, `devices`", "none",
-     "The same for this architecture only: its devices are added, its CPU and options win"},
-    {"arm64", "map with `cpu`, `machine`, `devices`", "none", "Likewise"},
+    {"watchdog", "duration, whole seconds, 2s to 2046s", "none",
+     "The agent arms the machine's watchdog (i6300esb) with it and feeds it with each heartbeat: a "
+     "guest that does not come to that is stopped, a hard hang. The driver comes along. See "
+     "[`hang`](#hangs)"},
+    {"x86_64", "map with `cpu`, `machine`, `devices`, `watchdog`", "none",
+     "The same for this architecture only: its devices are added, the rest of it wins"},
+    {"arm64", "map with `cpu`, `machine`, `devices`, `watchdog`", "none", "Likewise"},
 };
 inline constexpr Section kGuest{"guest", "guest: {...}", kGuestKeys};
 
@@ -118,6 +122,7 @@ inline constexpr Key kHardwareKeys[] = {
     {"cpu", "text", "that of `guest`", "As in `guest`"},
     {"machine", "map of option → value", "none", "As in `guest`, over its options"},
     {"devices", "list of texts, at most 32", "`[]`", "As in `guest`, after its devices"},
+    {"watchdog", "duration", "that of `guest`", "As in `guest`"},
 };
 inline constexpr Section kHardware{"guest.ARCH", "guest: {x86_64: {...}, arm64: {...}}",
                                    kHardwareKeys};

@@ -2,6 +2,7 @@
 // The machine that a scenario asks for. Pure data; the backend makes it.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -58,12 +59,16 @@ enum class Network {
   kUser,  // QEMU's user-mode network, cut off from the world: only the guest and its gateway
 };
 
-// What QEMU is asked for beside the rig's own machine, in the words of QEMU's options.
+// Of the machine, what may differ by architecture. The texts are in the words of QEMU's options.
 struct Hardware {
   std::string cpu;                                           // "max,+x2apic"; empty: the rig's
   std::vector<std::pair<std::string, std::string>> machine;  // "kernel-irqchip", "split"
   std::vector<std::string> devices;                          // "intel-iommu,intremap=on"
+  // The agent arms the machine's watchdog with it; 0: nobody does.
+  std::chrono::seconds watchdog{};
 };
+
+inline constexpr std::chrono::seconds kMaxWatchdog{2046};  // drivers/watchdog/i6300esb.c
 
 struct Guest {
   std::uint64_t memory_bytes = 512u << 20;
@@ -73,7 +78,7 @@ struct Guest {
   std::vector<GuestFile> files;
   Network network = Network::kNone;
   Hardware hardware;                     // on every architecture
-  std::map<Arch, Hardware> hardware_of;  // on this one beside it; its CPU and options win
+  std::map<Arch, Hardware> hardware_of;  // on this one beside it; its CPU, options and watchdog win
 
   Hardware hardware_on(Arch arch) const;
 };

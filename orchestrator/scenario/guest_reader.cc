@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 
 #include "base/text.h"
 #include "scenario/disk_image.h"
@@ -21,6 +22,7 @@ constexpr std::uint64_t kSector = 512;
 constexpr std::uint64_t kMinFileSystem = 8u << 20;  // room for ext4's journal
 constexpr std::size_t kMaxDisks = 16;
 constexpr std::size_t kMaxDevices = 32;
+constexpr std::chrono::seconds kMinWatchdog{2};  // the agent feeds it twice a second
 
 // Of a machine: what the rig says itself, and where a scenario says it instead.
 struct OwnedOption {
@@ -58,6 +60,7 @@ class GuestReader {
   void check_file_memory(const Node& node);
   void read_machine(const Node& node, Hardware& hardware);
   void read_devices(const Node& node, Hardware& hardware);
+  void read_watchdog(const Node& node, Hardware& hardware);
 
   const PathBases& bases_;
   Problems& problems_;
@@ -230,6 +233,7 @@ Hardware GuestReader::read_hardware(SectionReader<kSection>& map) {
   }
   if (const Node* machine = map.find("machine")) read_machine(*machine, hardware);
   if (const Node* devices = map.find("devices")) read_devices(*devices, hardware);
+  if (const Node* watchdog = map.find("watchdog")) read_watchdog(*watchdog, hardware);
   return hardware;
 }
 
@@ -267,6 +271,15 @@ void GuestReader::read_devices(const Node& node, Hardware& hardware) {
   }
 }
 
+void GuestReader::read_watchdog(const Node& node, Hardware& hardware) {
+  const auto time = read_duration(node, "'watchdog'", problems_);
+  if (!time) return;
+  hardware.watchdog = std::chrono::duration_cast<std::chrono::seconds>(*time);
+  if (hardware.watchdog == *time && *time >= kMinWatchdog && *time <= kMaxWatchdog) return;
+  problems_.add(node.mark, fmt::format("'watchdog' must be whole seconds, {} to {}, found {}",
+                                       kMinWatchdog.count(), kMaxWatchdog.count(), node.text));
+}
+
 }  // namespace
 
 Guest read_guest(const Node& node, const PathBases& bases, Problems& problems) {
@@ -288,6 +301,7 @@ Hardware Guest::hardware_on(Arch arch) const {
   const auto own = hardware_of.find(arch);
   if (own == hardware_of.end()) return all;
   if (!own->second.cpu.empty()) all.cpu = own->second.cpu;
+  if (own->second.watchdog.count() != 0) all.watchdog = own->second.watchdog;
   for (const auto& option : own->second.machine) {
     const auto same = [&](const auto& each) { return each.first == option.first; };
     std::erase_if(all.machine, same);

@@ -4,6 +4,7 @@
 // schema.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -46,6 +47,7 @@ struct Attempt {
   // Of a load that counts its work (kWorkFdVariable): how much, and how fast.
   std::optional<std::uint64_t> work;
   std::optional<double> work_per_second;
+  std::optional<std::chrono::seconds> watchdog;  // of the guest: what its driver set it to
   std::optional<FirstStop> stopped;
   std::optional<Hang> hang;
   std::optional<oops::Report> report;

@@ -104,6 +104,8 @@ json::value write(const Attempt& attempt) {
             {"analyze", or_null(attempt.seconds.analyze)}}},
           {"work", or_null(attempt.work)},
           {"work_per_second", or_null(attempt.work_per_second)},
+          {"watchdog",
+           attempt.watchdog ? json::value(attempt.watchdog->count()) : json::value(nullptr)},
           {"stopped", attempt.stopped ? write(*attempt.stopped) : json::value(nullptr)},
           {"hang", attempt.hang ? write(*attempt.hang) : json::value(nullptr)},
           {"report", attempt.report ? write(*attempt.report) : json::value(nullptr)},
@@ -326,6 +328,9 @@ Attempt read_attempt(const Reader& from) {
                      .analyze = seconds.at("analyze").seconds()};
   attempt.work = from.at("work").number();
   attempt.work_per_second = from.at("work_per_second").seconds();
+  if (const auto time = from.at("watchdog").number()) {
+    attempt.watchdog = std::chrono::seconds(*time);
+  }
   if (!from.at("stopped").is_null()) attempt.stopped = read_stop(from.at("stopped"));
   if (!from.at("hang").is_null()) attempt.hang = read_hang(from.at("hang"));
   if (!from.at("report").is_null()) attempt.report = read_report(from.at("report"));

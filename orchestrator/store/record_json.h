@@ -6,8 +6,8 @@
 //    "module_file", "module_sha256",
 //    "parameters": [{"parameter", "state", "how"}], "ignored_ok": [...], "not_checked",
 //    "attempts": [{"outcome", "seconds": {"boot", "crash", "capture", "analyze"}, "work",
-//    "work_per_second",
-//                  "stopped": {...}, "report": {...},
+//    "work_per_second", "watchdog" (seconds),
+//                  "stopped": {...}, "hang": {...}, "report": {...},
 //                  "finding": {"kind", "confidence", "summary", "evidence"}, "checks":
 //                  [{"predicate", "expected", "found", "holds"}], "error", "reason", "core",
 //                  "core_format", "findings", "console", "command_line", "accelerator",

@@ -43,6 +43,8 @@ void AgentChannel::on_frame(const guest::Frame& frame) {
       return take(frame.as<guest::Exited>(), [&](auto m) { on_exited(id, m); });
     case MessageType::kFileChunk:
       return take(frame.as<guest::FileChunk>(), [&](auto m) { on_file_chunk(id, m); });
+    case MessageType::kWatchdogArmed:
+      return take(frame.as<guest::WatchdogArmed>(), [&](auto m) { on_watchdog_armed(id, m); });
     default:
       break_off(fmt::format("unexpected message type {}", int(frame.type)));
   }
@@ -124,6 +126,13 @@ void AgentChannel::on_file_chunk(std::uint32_t id, const guest::FileChunk& chunk
   if (asked == nullptr) return break_off(fmt::format("a file for request {}, not open", id));
   asked->answer.file += chunk.bytes;
   if (asked->answer.file.size() > guest::kMaxFileSize) break_off("a file over the limit");
+}
+
+void AgentChannel::on_watchdog_armed(std::uint32_t id, const guest::WatchdogArmed& armed) {
+  Open* asked = find(id, MessageType::kArmWatchdog);
+  if (asked == nullptr) return break_off(fmt::format("a watchdog for request {}, not open", id));
+  asked->answered = true;
+  asked->answer.seconds = armed.seconds;
 }
 
 Status AgentChannel::send_chunk(std::uint32_t id, std::string bytes) {

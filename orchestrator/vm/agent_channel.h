@@ -23,9 +23,10 @@ class AgentChannel {
 
   // How a request ended.
   struct Answer {
-    std::uint64_t error = 0;  // errno of the guest
-    std::string what;         // the agent's words for it
-    std::string file;         // of ReadFile, or the lines of FindSymbols
+    std::uint64_t error = 0;    // errno of the guest
+    std::string what;           // the agent's words for it
+    std::string file;           // of ReadFile, or the lines of FindSymbols
+    std::uint64_t seconds = 0;  // of ArmWatchdog: what it was set to
   };
 
   explicit AgentChannel(Outlets outlets) : outlets_(std::move(outlets)) {}
@@ -78,6 +79,7 @@ class AgentChannel {
   void on_output(std::uint32_t id, guest::Output output);
   void on_exited(std::uint32_t id, const guest::Exited& exited);
   void on_file_chunk(std::uint32_t id, const guest::FileChunk& chunk);
+  void on_watchdog_armed(std::uint32_t id, const guest::WatchdogArmed& armed);
   void break_off(std::string why);
   Open* find(std::uint32_t id, guest::MessageType type);
 

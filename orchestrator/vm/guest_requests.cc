@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <limits>
 
 #include "base/text.h"
 #include "scenario/guest.h"
@@ -146,6 +147,18 @@ Status GuestVm::start_program(const std::vector<std::string>& argv, Deadline dea
   if (agent_->answered(id)) return refusal(agent_->take_answer(id), doing);
   agent_->let_run(id);
   return {};
+}
+
+Result<std::chrono::seconds> GuestVm::arm_watchdog(std::chrono::seconds time, Deadline deadline) {
+  RIG_ASSIGN(const AgentChannel::Answer got,
+             ask(guest::ArmWatchdog{.seconds = static_cast<std::uint64_t>(time.count())},
+                 "arming the watchdog", deadline));
+  constexpr std::uint64_t kMost = std::numeric_limits<int>::max();  // the ioctl's own type
+  if (got.seconds == 0 || got.seconds > kMost) {
+    return fail(Blame::kRig, "the guest's agent says that it set the watchdog to {} s",
+                got.seconds);
+  }
+  return std::chrono::seconds(got.seconds);
 }
 
 Status GuestVm::power_off(Deadline deadline) {

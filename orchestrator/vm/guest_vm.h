@@ -43,6 +43,7 @@ class GuestVm : public Vm {
   Result<std::vector<GuestFunction>> find_functions(std::span<const std::string> names,
                                                     Deadline) override;
   Status start_program(const std::vector<std::string>& argv, Deadline) override;
+  Result<std::chrono::seconds> arm_watchdog(std::chrono::seconds time, Deadline) override;
   Status power_off(Deadline) override;
 
   Status set_breakpoints(std::span<const VirtAddr> addresses, Deadline) override;

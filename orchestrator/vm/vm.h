@@ -147,6 +147,9 @@ class Vm {
                                                             Deadline) = 0;
   // Returns once it runs; output and exit arrive as events.
   virtual Status start_program(const std::vector<std::string>& argv, Deadline) = 0;
+  // From now on a guest whose agent does not come to feed it for so long is stopped (kWatchdog).
+  // Returns what the driver made of the time. No watchdog in the guest is Blame::kKernel.
+  virtual Result<std::chrono::seconds> arm_watchdog(std::chrono::seconds time, Deadline) = 0;
   virtual Status power_off(Deadline) = 0;  // returns once the machine is off
 
   virtual Status stop(Deadline) = 0;    // halts the vCPUs; no event

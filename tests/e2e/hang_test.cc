@@ -50,6 +50,14 @@ TEST_P(HangOnX86, GuestWithoutAnyInterruptIsAHardHangAndItsCoreTellsWhereEachCpu
   EXPECT_THAT(text, HasSubstr("CPU 1 does not leave hang_spin [hang] < hang_irqs_off [hang]"));
 }
 
+TEST_P(HangOnX86, WatchdogThatNobodyFeedsTellsLongBeforeTheSilence) {
+  const auto attempt = run("hangs-watchdog", "irqs-off");
+  EXPECT_EQ(attempt.at("outcome"), "expected-crash") << output_;
+  EXPECT_EQ(attempt.at("reason"), "hard hang: the watchdog fired");
+  EXPECT_GE(attempt.at("watchdog").to_number<int>(), 5) << "as the driver has set it";
+  EXPECT_TRUE(attempt.at("report").is_null());
+}
+
 TEST_P(HangOnArm64, TasksThatWaitForEachOtherAreASoftHangAndADeadlockForCertain) {
   const auto attempt = run("hangs", "abba");
   EXPECT_EQ(attempt.at("outcome"), "expected-crash") << output_;

@@ -16,7 +16,8 @@ namespace {
 // Two at once: most of the time is waiting for what does not come.
 class HangSuites : public testing::TestWithParam<std::tuple<std::string, std::string>> {};
 INSTANTIATE_TEST_SUITE_P(Suites, HangSuites,
-                         testing::Combine(testing::Values("hangs", "boot-failures"),
+                         testing::Combine(testing::Values("hangs", "hangs-watchdog",
+                                                          "boot-failures"),
                                           testing::Values("x86_64", "arm64")),
                          [](const auto& test) {
                            std::string name =

@@ -28,8 +28,9 @@ class FakeVm : public vm::Vm {
   std::map<std::string, std::vector<vm::Event>, std::less<>> reactions;
   std::map<std::string, std::string, std::less<>> guest_files;  // put_file() and get_file()
   std::vector<vm::GuestFunction> functions;                     // of the guest's kernel
-  std::string core = "KDUMP   a core";  // what dump() writes; minimal_core() of
-                                        // synthetic_core.h is one that can be analyzed
+  std::string core = "KDUMP   a core";           // what dump() writes; minimal_core() of
+                                                 // synthetic_core.h is one that can be analyzed
+  std::optional<std::chrono::seconds> watchdog;  // what its driver makes of any time
   vm::VmDescription description = {"fake", "1", "none", "it is a fake", "fake-vm"};
 
   // --- what was asked of it, in order: "load_module /m.ko late_write=1" ---
@@ -105,6 +106,10 @@ class FakeVm : public vm::Vm {
   }
   Status start_program(const std::vector<std::string>& argv, Deadline) override {
     return called("start_program", {argv.begin(), argv.end()});
+  }
+  Result<std::chrono::seconds> arm_watchdog(std::chrono::seconds time, Deadline) override {
+    RIG_TRY(called("arm_watchdog", {fmt::format("{}", time.count())}));
+    return watchdog.value_or(time);
   }
   Status power_off(Deadline) override { return called("power_off"); }
   Status stop(Deadline) override { return called("stop"); }

@@ -60,6 +60,8 @@ TEST(Message, EveryMessageSurvivesTheRoundTrip) {
                                .timeout_ms = 5,
                                .address_space_bytes = std::numeric_limits<std::uint64_t>::max()});
   expect_round_trip(KillProgram{.program = 3, .signal = 15});
+  expect_round_trip(ArmWatchdog{.seconds = 10});
+  expect_round_trip(WatchdogArmed{.seconds = 12});
   expect_round_trip(PowerOff{});
 }
 

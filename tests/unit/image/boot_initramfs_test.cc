@@ -113,6 +113,16 @@ TEST_F(Initramfs, OfSeveralImplementationsTheGenericOneIsTaken) {
   EXPECT_EQ(order({"fs"}), (Names{"crc10_generic.ko", "fs.ko"}));
 }
 
+TEST_F(Initramfs, WatchdogBringsItsDriverOnTheArchitecturesThatHaveOne) {
+  scenario::Guest guest;
+  EXPECT_EQ(device_drivers(guest, Arch::kX86_64), Names());
+  guest.hardware_of[Arch::kX86_64].watchdog = std::chrono::seconds(10);
+  EXPECT_EQ(device_drivers(guest, Arch::kX86_64), Names{"i6300esb"});
+  EXPECT_EQ(device_drivers(guest, Arch::kArm64), Names());
+  guest.hardware.watchdog = std::chrono::seconds(10);
+  EXPECT_EQ(device_drivers(guest, Arch::kArm64), Names{"i6300esb"});
+}
+
 TEST_F(Initramfs, ScsiHostsBringTheDiskDriver) {
   module("scsi_mod", {"scsi_host_alloc"}, {});
   module("sd_mod", {}, {"scsi_host_alloc"});

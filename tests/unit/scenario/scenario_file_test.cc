@@ -66,8 +66,9 @@ TEST(ScenarioFile, EveryKeyOfTheGuestReachesTheScenario) {
                       "  cpu: max\n"
                       "  machine: {hpet: off, smm: off}\n"
                       "  devices: [edu]\n"
+                      "  watchdog: 10s\n"
                       "  x86_64: {cpu: \"max,+x2apic\", machine: {smm: on}, devices: "
-                      "[\"intel-iommu,intremap=on\"]}\n");
+                      "[\"intel-iommu,intremap=on\"], watchdog: 2m}\n");
   ASSERT_TRUE(s) << s.error().message();
   const Guest& guest = s->guest;
   ASSERT_EQ(guest.disks.size(), 4u);
@@ -87,10 +88,12 @@ TEST(ScenarioFile, EveryKeyOfTheGuestReachesTheScenario) {
   EXPECT_EQ(x86.cpu, "max,+x2apic");
   EXPECT_EQ(x86.machine, (Options{{"hpet", "off"}, {"smm", "on"}}));
   EXPECT_EQ(x86.devices, (std::vector<std::string>{"edu", "intel-iommu,intremap=on"}));
+  EXPECT_EQ(x86.watchdog, std::chrono::minutes(2));
   const Hardware arm64 = guest.hardware_on(Arch::kArm64);
   EXPECT_EQ(arm64.cpu, "max");
   EXPECT_EQ(arm64.machine, (Options{{"hpet", "off"}, {"smm", "off"}}));
   EXPECT_EQ(arm64.devices, std::vector<std::string>{"edu"});
+  EXPECT_EQ(arm64.watchdog, std::chrono::seconds(10));
 }
 
 TEST(ScenarioFile, EveryPredicateReachesTheExpectation) {

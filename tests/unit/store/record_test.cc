@@ -53,6 +53,7 @@ Attempt sample_attempt() {
                               .cpu = 1,
                               .seconds = 3.5,
                               .later = {"panic"}};
+  attempt.watchdog = std::chrono::seconds(10);
   attempt.report = sample_report();
   attempt.checks = {{"report.address", "0x106", "0x106", true}, {"object", "a", "b", false}};
   attempt.reason = "guest panicked";
@@ -127,6 +128,7 @@ TEST(RecordJson, RunIsReadBackAsItWas) {
   EXPECT_EQ(attempt.outcome, verdict::Outcome::kExpectedCrash);
   EXPECT_NEAR(*attempt.seconds.boot, 2.123, 1e-9);
   EXPECT_FALSE(attempt.seconds.analyze);
+  EXPECT_EQ(attempt.watchdog, std::chrono::seconds(10));
   EXPECT_EQ(attempt.report->registers.at("RIP"), 0xffffffff81a3b0c3u);
   EXPECT_EQ(attempt.report->frames.at(1).module, "late_completion");
   EXPECT_FALSE(attempt.report->frames.at(1).reliable);

@@ -70,6 +70,24 @@ TEST_F(AgentChannelTest, HeartbeatsCarryWorkAndUptime) {
   EXPECT_EQ(events_[0].uptime, std::chrono::nanoseconds(5));
 }
 
+TEST_F(AgentChannelTest, WatchdogIsAnsweredWithTheTimeThatItWasSetTo) {
+  const auto id = channel_.request(guest::ArmWatchdog{.seconds = 10});
+  ASSERT_TRUE(id);
+  const auto frame = sent();
+  ASSERT_TRUE(frame && frame->as<guest::ArmWatchdog>());
+  EXPECT_EQ(frame->as<guest::ArmWatchdog>()->seconds, 10u);
+  EXPECT_FALSE(channel_.answered(*id));
+  agent_says(*id, guest::WatchdogArmed{.seconds = 12});
+  ASSERT_TRUE(channel_.answered(*id));
+  EXPECT_EQ(channel_.take_answer(*id).seconds, 12u);
+}
+
+TEST_F(AgentChannelTest, WatchdogThatNobodyAskedForBreaksTheProtocol) {
+  const auto id = channel_.request(guest::ReadFile{.path = "/proc/version"});
+  agent_says(*id, guest::WatchdogArmed{.seconds = 12});
+  EXPECT_THAT(why(), HasSubstr("a watchdog for request"));
+}
+
 TEST_F(AgentChannelTest, FileComesInPieces) {
   const auto id = channel_.request(guest::ReadFile{.path = "/proc/version"});
   agent_says(*id, guest::FileChunk{.bytes = "Linux "});

@@ -122,6 +122,37 @@ TEST_F(QemuVmTest, ProgramThatCannotRunIsAnErrorAndOneThatRunsIsNot) {
   agent.join();
 }
 
+TEST_F(QemuVmTest, WatchdogIsArmedWithWhatTheDriverMakesOfTheTime) {
+  start();
+  agent_says(0, guest::Hello{});
+  auto agent = agent_answers([this](const guest::Frame& frame) {
+    agent_says(frame.id, guest::WatchdogArmed{.seconds = 12});
+  });
+  const auto armed = vm_->arm_watchdog(std::chrono::seconds(10), soon());
+  agent.join();
+  ASSERT_TRUE(armed) << armed.error().message();
+  EXPECT_EQ(*armed, std::chrono::seconds(12));
+}
+
+TEST_F(QemuVmTest, WatchdogThatIsNotThereIsARefusalAndATimeThatCannotBeIsTheRigs) {
+  start();
+  agent_says(0, guest::Hello{});
+  auto agent = agent_answers([this](const guest::Frame& frame) {
+    agent_says(frame.id, guest::Done{.error = ENOENT, .what = "open /dev/watchdog: none"});
+  });
+  const auto refused = vm_->arm_watchdog(std::chrono::seconds(10), soon());
+  agent.join();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().blame, Blame::kKernel);
+  agent = agent_answers([this](const guest::Frame& frame) {
+    agent_says(frame.id, guest::WatchdogArmed{.seconds = ~std::uint64_t{0}});
+  });
+  const auto endless = vm_->arm_watchdog(std::chrono::seconds(10), soon());
+  agent.join();
+  ASSERT_FALSE(endless);
+  EXPECT_EQ(endless.error().blame, Blame::kRig);
+}
+
 TEST_F(QemuVmTest, PowerOffWaitsForTheMachine) {
   start();
   agent_says(0, guest::Hello{});
