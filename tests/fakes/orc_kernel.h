@@ -184,16 +184,23 @@ class OrcKernel {
     const int info =
         types.structure("thread_info", 16, {{"flags", u64, 0}, {"preempt_count", u32, 8}});
     const int rethooks = types.structure("llist_head", 8, {{"first", ptr, 0}});
-    types.structure("task_struct", 128,
+    const int list = types.structure("list_head", 16, {{"next", ptr, 0}, {"prev", ptr, 8}});
+    types.structure("signal_struct", 16, {{"thread_head", list, 0}});
+    const int sched = types.structure("sched_info", 8, {{"last_arrival", u64, 0}});
+    types.structure("task_struct", 192,
                     {{"thread_info", info, 0},
+                     {"__state", u32, 16},
                      {"stack", ptr, 32},
                      {"on_cpu", u32, 40},
                      {"pid", u32, 64},
                      {"comm", comm, 80},
                      {"thread", thread, 104},
-                     {"rethooks", rethooks, 112}});
+                     {"rethooks", rethooks, 112},
+                     {"tasks", list, 128},
+                     {"thread_node", list, 144},
+                     {"signal", ptr, 160},
+                     {"sched_info", sched, 168}});
     types.a_union("thread_union", kStackSize, {{"stack", types.array(u64, 2048), 0}});
-    const int list = types.structure("list_head", 16, {{"next", ptr, 0}, {"prev", ptr, 8}});
     const int layout = types.structure(
         "module_layout", 16, {{"base", ptr, 0}, {"size", u32, 8}, {"text_size", u32, 12}});
     const int arch =
