@@ -47,13 +47,28 @@ bool in_same_function(const std::optional<CodeLocation>& a, const std::optional<
          a->address - a->offset == b->address - b->offset;
 }
 
+// The second half of them is for exceptions from EL0 (arch/arm64/kernel/entry.S).
+constexpr std::string_view kVectors = "vectors";
+constexpr std::uint64_t kVectorsFromUser = 0x400;
+
+// The entry code that interrupts the kernel itself: the vectors and what they branch to.
+bool is_entry_from_kernel(const Kernel& kernel, const UnwindPoint& at) {
+  constexpr std::string_view kCauses[] = {"sync", "irq", "fiq", "error"};
+  const auto here = at.exact ? kernel.code(at.pc) : std::nullopt;
+  if (!here) return false;
+  if (here->function == kVectors) return here->offset < kVectorsFromUser;
+  return std::ranges::any_of(kArm64ExceptionEntries, [&](std::string_view entry) {
+    const std::string_view name = here->function;
+    return name.starts_with(entry) &&
+           std::ranges::find(kCauses, name.substr(entry.size())) != std::end(kCauses);
+  });
+}
+
 // The entry code from user mode, as long as x29 and x30 are still the user's: nothing called it.
 bool is_entry_from_user(const Kernel& kernel, const UnwindPoint& at) {
-  // The second half of the vectors is for exceptions from EL0 (arch/arm64/kernel/entry.S).
-  constexpr std::uint64_t kVectorsFromUser = 0x400;
   const auto here = at.exact ? kernel.code(at.pc) : std::nullopt;
   if (!here || !at.fp || (raw(*at.fp) >> 55 & 1) != 0) return false;
-  if (here->function == "vectors") return here->offset >= kVectorsFromUser;
+  if (here->function == kVectors) return here->offset >= kVectorsFromUser;
   return here->function.starts_with("el0") || here->function.starts_with("ret_to_user");
 }
 
@@ -191,6 +206,22 @@ UnwindStep step_by_record(const Kernel& kernel, std::span<const StackRange> stac
   return step;
 }
 
+// Until the entry code has saved a struct pt_regs, x29 and x30 are those of who was interrupted.
+// Where he was is in ELR_EL1 alone, which no note of QEMU's cores has: the first that can be told
+// is a function that he returns to, or that he is, after a call that he made.
+UnwindStep step_from_entry(const Kernel& kernel, std::span<const StackRange> stacks,
+                           const UnwindPoint& at) {
+  const bool saved = at.fp && embedded_frame(kernel, *at.fp).kernel_mode;
+  if (saved) return step_by_record(kernel, stacks, at);
+  const auto by_link = step_by_link(kernel, at);
+  UnwindStep step = by_link ? *by_link : step_by_record(kernel, stacks, at);
+  if (step.kind != UnwindStep::Kind::kCaller) return step;
+  step.reliable = step.reliable && !by_link;
+  step.why = by_link ? "interrupted here, or in what it called: taken from x30"
+                     : "interrupted in what it called, which ELR_EL1 alone would tell";
+  return step;
+}
+
 }  // namespace
 
 UnwindStep unwind_arm64(const Kernel& kernel, std::span<const StackRange> stacks,
@@ -201,6 +232,7 @@ UnwindStep unwind_arm64(const Kernel& kernel, std::span<const StackRange> stacks
     step.why = "in the entry code, between user mode and the kernel";
     return step;
   }
+  if (is_entry_from_kernel(kernel, at)) return step_from_entry(kernel, stacks, at);
   if (auto step = step_by_link(kernel, at)) return *std::move(step);
   return step_by_record(kernel, stacks, at);
 }

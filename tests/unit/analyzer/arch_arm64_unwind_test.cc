@@ -179,6 +179,51 @@ TEST_F(Arm64Stack, TheVectorsBeforeTheySaveAnythingAreTheEnd) {
   EXPECT_EQ(step(stopped(kText + 0x290, kStackTop, 0xffff'df7e'8970, 0x42'1234)).kind, Kind::kLost);
 }
 
+TEST_F(Arm64Stack, WhoWasInterruptedJustNowIsToldAsFarAsX29AndX30Do) {
+  constexpr std::uint64_t kVectors = kText + 0x10, kIrq = kVectors + 0x280;
+  code(kCallee + 0x20, {kCall});
+  // He has saved his record and made no call: his caller is certain, he himself is not told.
+  record(kStackTop - 0x400, kStackTop - 0x3c0, kCallee + 0x24);
+  for (const std::uint64_t pc : {kIrq, kIrq + 0x10, kEntry + 8}) {
+    const auto found =
+        step(stopped(pc, kStackTop - 0x400 - 336, kStackTop - 0x400, kCallee + 0x24));
+    ASSERT_EQ(found.kind, Kind::kCaller) << found.why;
+    EXPECT_EQ(found.next.pc, VirtAddr{kCallee + 0x24});
+    EXPECT_EQ(found.next.fp, VirtAddr{kStackTop - 0x3c0});
+    EXPECT_TRUE(found.reliable);
+    EXPECT_THAT(found.why, HasSubstr("ELR_EL1"));
+  }
+  // A leaf of the callee's, or the callee behind its call: it is on the way in either case.
+  record(kStackTop - 0x400, kStackTop - 0x3c0, kCaller + 0x20);
+  for (const std::uint64_t pc : {kIrq, kIrq + 0x10, kEntry + 8}) {
+    const auto found =
+        step(stopped(pc, kStackTop - 0x400 - 336, kStackTop - 0x400, kCallee + 0x24));
+    ASSERT_EQ(found.kind, Kind::kCaller) << found.why;
+    EXPECT_EQ(found.next.pc, VirtAddr{kCallee + 0x24});
+    EXPECT_EQ(found.next.fp, VirtAddr{kStackTop - 0x400});
+    EXPECT_FALSE(found.reliable);
+    EXPECT_THAT(found.why, HasSubstr("x30"));
+    EXPECT_EQ(step(found.next).next.pc, VirtAddr{kCaller + 0x20});
+  }
+}
+
+TEST_F(Arm64Stack, WhatTheVectorsHaveDoneToTheStackPointerDoesNotMatter) {
+  record(kStackTop - 0x400, kStackTop - 0x3c0, kCallee + 0x24);
+  const auto found = step(stopped(kText + 0x298, 0x1234'5678, kStackTop - 0x400, kCallee + 0x24));
+  ASSERT_EQ(found.kind, Kind::kCaller) << found.why;
+  EXPECT_EQ(found.next.pc, VirtAddr{kCallee + 0x24});
+}
+
+TEST_F(Arm64Stack, OnceTheEntryCodeHasSavedTheRegistersTheyTellExactlyWhereItWas) {
+  constexpr std::uint64_t kRegs = kStackTop - 0x600;
+  code(kCallee + 0x20, {kCall});
+  exception(kRegs, {kLeaf + 4, kRegs + 336, kStackTop - 0x400, kCallee + 0x24});
+  const auto found = step(stopped(kEntry + 0x60, kRegs, kRegs + 304, kCallee + 0x24));
+  ASSERT_EQ(found.kind, Kind::kException) << found.why;
+  EXPECT_EQ(found.next.pc, VirtAddr{kLeaf + 4});
+  EXPECT_TRUE(found.next.exact);
+}
+
 TEST_F(Arm64Stack, TheCallerOfALeafIsInX30) {
   code(kLeaf, {kNop, kNop, kCompareAndBranch, kNop, kRet});
   record(kStackTop - 0x400, kStackTop - 0x3c0, kCaller + 0x20);
