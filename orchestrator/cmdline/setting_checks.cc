@@ -55,6 +55,11 @@ Answer check_oops(const Parameter& parameter, Evidence& evidence) {
   return check_shown("/proc/sys/kernel/panic_on_oops", "1", evidence);
 }
 
+// It takes no value (arch/x86/kernel/nmi.c).
+Answer check_unknown_nmi_panic(const Parameter&, Evidence& evidence) {
+  return check_shown("/proc/sys/kernel/unknown_nmi_panic", "1", evidence);
+}
+
 // The first number of the file is the console's level (admin-guide/sysctl/kernel.rst).
 Answer check_loglevel(const Parameter& parameter, Evidence& evidence) {
   const auto shown = evidence.file("/proc/sys/kernel/printk");
@@ -147,6 +152,7 @@ constexpr Row kSettingRows[] = {
     {.name = "softlockup_all_cpu_backtrace", .check = check_setting},
     {.name = "softlockup_panic", .check = check_setting},
     {.name = "transparent_hugepage", .check = check_setting},
+    {.name = "unknown_nmi_panic", .check = check_unknown_nmi_panic},
 };
 
 }  // namespace

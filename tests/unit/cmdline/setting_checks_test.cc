@@ -53,6 +53,7 @@ INSTANTIATE_TEST_SUITE_P(
         SettingCase{"softlockup_panic=1", "/proc/sys/kernel/softlockup_panic", "1\n", "0\n"},
         SettingCase{"transparent_hugepage=never", "/sys/kernel/mm/transparent_hugepage/enabled",
                     "always madvise [never]\n", "always [madvise] never\n"},
+        SettingCase{"unknown_nmi_panic", "/proc/sys/kernel/unknown_nmi_panic", "1\n", "0\n"},
         SettingCase{"loglevel=8", "/proc/sys/kernel/printk", "8\t4\t1\t7\n", "7\t4\t1\t7\n"},
         SettingCase{"quiet", "/proc/sys/kernel/printk", "4\t4\t1\t7\n", "7\t4\t1\t7\n"},
         SettingCase{"debug", "/proc/sys/kernel/printk", "10\t4\t1\t7\n", "7\t4\t1\t7\n"},
@@ -65,6 +66,7 @@ TEST(Settings, OfAKernelThatKnowsThemButShowsNoFileCannotBeSeen) {
   FakeEvidence guest;
   EXPECT_EQ(guest.state("hung_task_panic=1"), State::kNotCheckable);
   EXPECT_EQ(guest.state("oops=panic"), State::kNotCheckable);
+  EXPECT_EQ(guest.state("unknown_nmi_panic"), State::kNotCheckable);
 }
 
 TEST(Settings, OopsKnowsOneValue) {
