@@ -59,6 +59,8 @@ Status AttemptRun::phases() {
     RIG_TRY(inject_payload());  // vm: the module and the load are in it
     RIG_TRY(await_end());       // crash: crashed, hung, or the load ended; the core is on disk
   }
+  // vm: what the kernel says to an NMI, once the evidence is safe
+  if (attempt_.hang) RIG_TRY(ask_by_nmi(*vm_, detector_.pace(), *attempt_.hang));
   vm_.reset();
   RIG_TRY(analyze());  // analyzer: findings
   judge();             // verdict: outcome
@@ -205,6 +207,7 @@ void AttemptRun::judge() {
   observation.survived = ending_ == Ending::kSurvived;
   observation.in_boot = ended_in_boot_;
   if (attempt_.hang) observation.hang = attempt_.hang->kind;
+  if (attempt_.hang && attempt_.hang->nmi) observation.to_nmi = attempt_.hang->nmi->report;
   if (ending_ != Ending::kSurvived) observation.report = oops::cause(reports_);
   observation.findings = findings_ ? &*findings_ : nullptr;
   verdict::Judgement judgement = verdict::judge(cell_.expectation(), observation);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is done about guests that may hang: the watchdog that tells it.
+// What is done about guests that may hang: the watchdog that tells it, and the NMI that makes the
+// kernel say something.
 #pragma once
 
 #include <chrono>
 
 #include "base/error.h"
 #include "crash/pace.h"
+#include "store/record.h"
 #include "vm/vm.h"
 
 namespace rig {
@@ -14,5 +16,10 @@ namespace rig {
 // the driver made of it. No watchdog is Blame::kRig and names the driver.
 Result<std::chrono::seconds> arm_watchdog(vm::Vm& machine, std::chrono::seconds time,
                                           const crash::Pace& pace);
+
+// Of a guest that hangs hard and whose core has been taken: sends it an NMI, where the machine can,
+// and lets it run on until it says nothing more. What the kernel says goes into `hang.nmi`. A guest
+// that is lost on the way costs only that; the only error is Blame::kCancelled.
+Status ask_by_nmi(vm::Vm& machine, const crash::Pace& pace, store::Hang& hang);
 
 }  // namespace rig

@@ -34,11 +34,19 @@ struct FirstStop {
   std::vector<std::string> later;  // functions that the guest reached when it had been let go on
 };
 
+// What the kernel said to an NMI that was sent to the hung guest, when its core had been taken: of
+// the NMI's making, and no cause of the hang.
+struct NmiAnswer {
+  std::string said;                    // its first line; empty: nothing came out
+  std::optional<oops::Report> report;  // a panic, where the kernel is told to (unknown_nmi_panic)
+};
+
 // A guest that went on no more.
 struct Hang {
   HangKind kind = HangKind::kHard;
   double slowness = 1;    // by which the waits were longer than on a machine as fast as expected
   std::string last_line;  // of the console
+  std::optional<NmiAnswer> nmi = {};  // of a hard hang, where the machine has NMIs
 };
 
 struct Attempt {

@@ -71,10 +71,16 @@ json::value write(const FirstStop& stop) {
           {"later", std::move(later)}};
 }
 
+json::value write(const NmiAnswer& nmi) {
+  return {{"said", text_or_null(nmi.said)},
+          {"report", nmi.report ? write(*nmi.report) : json::value(nullptr)}};
+}
+
 json::value write(const Hang& hang) {
   return {{"kind", text(to_string(hang.kind))},
           {"slowness", hang.slowness},
-          {"last_line", text_or_null(hang.last_line)}};
+          {"last_line", text_or_null(hang.last_line)},
+          {"nmi", hang.nmi ? write(*hang.nmi) : json::value(nullptr)}};
 }
 
 json::value write(const analyzer::Finding& finding) {
@@ -296,6 +302,12 @@ Hang read_hang(const Reader& from) {
   }
   hang.slowness = from.at("slowness").seconds().value_or(1);
   hang.last_line = from.at("last_line").text();
+  if (const Reader nmi = from.at("nmi"); !nmi.is_null()) {
+    hang.nmi.emplace().said = nmi.at("said").text();
+    if (const Reader report = nmi.at("report"); !report.is_null()) {
+      hang.nmi->report = read_report(report);
+    }
+  }
   return hang;
 }
 

@@ -123,7 +123,8 @@ void check_report(const scenario::ReportPredicate& predicate, const oops::Report
 std::vector<Check> check_signature(const scenario::Expectation& expectation,
                                    const Observation& seen) {
   std::vector<Check> checks;
-  const oops::Report* report = seen.report ? &*seen.report : nullptr;
+  const auto& said = seen.report || !seen.hung ? seen.report : seen.to_nmi;
+  const oops::Report* report = said ? &*said : nullptr;
   if (expectation.report) check_report(*expectation.report, report, checks);
   if (expectation.object) checks.push_back(check_object(*expectation.object, seen.findings));
   for (const auto& each : expectation.corruptions) {

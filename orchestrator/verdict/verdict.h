@@ -43,6 +43,9 @@ struct Observation {
   bool in_boot = false;                // before the agent was up
   std::optional<HangKind> hang;        // of `hung`
   std::optional<oops::Report> report;  // the first one
+  // Of a hang: what the kernel said to the rig's NMI. It is no crash, and looked at where a
+  // signature asks for a report and there was none before.
+  std::optional<oops::Report> to_nmi = {};
   const analyzer::Findings* findings = nullptr;
 };
 

@@ -154,6 +154,9 @@ class Vm {
 
   virtual Status stop(Deadline) = 0;    // halts the vCPUs; no event
   virtual Status resume(Deadline) = 0;  // lets them go on
+  // An NMI to the guest's CPUs, or to the one that its kernel takes them on; a guest that is
+  // stopped gets it when it goes on. False: this machine has none.
+  virtual Result<bool> inject_nmi(Deadline) = 0;
 
   // Breakpoints, for all CPUs, without a trace in the guest's memory. Needs VmConfig::breakpoints.
   // The guest runs afterwards if it ran before. One that is hit stays: a guest that is resumed

@@ -18,9 +18,10 @@ using testing::HasSubstr;
 
 class Hang : public testing::TestWithParam<std::string> {
  protected:
-  boost::json::object run(const std::string& scenario, const std::string& variant) {
-    const auto ended = bench_.crashrig(
-        {"run", scenario, "--arch", GetParam(), "--variant", variant, "--keep-core", "--json"});
+  boost::json::object run(const std::string& scenario, const std::string& variant,
+                          const std::string& detector = "none") {
+    const auto ended = bench_.crashrig({"run", scenario, "--arch", GetParam(), "--variant", variant,
+                                        "--detector", detector, "--keep-core", "--json"});
     output_ = ended.out + ended.err;
     EXPECT_EQ(ended.exit_code, 0) << output_;
     return attempt_of(ended.json(), variant);
@@ -50,12 +51,17 @@ TEST_P(HangOnX86, GuestWithoutAnyInterruptIsAHardHangAndItsCoreTellsWhereEachCpu
   EXPECT_THAT(text, HasSubstr("CPU 1 does not leave hang_spin [hang] < hang_irqs_off [hang]"));
 }
 
-TEST_P(HangOnX86, WatchdogThatNobodyFeedsTellsLongBeforeTheSilence) {
-  const auto attempt = run("hangs-watchdog", "irqs-off");
+TEST_P(HangOnX86, WatchdogTellsLongBeforeTheSilenceAndAnNmiMakesTheKernelSpeak) {
+  const auto attempt = run("hangs-watchdog", "irqs-off", "nmi-panic");
   EXPECT_EQ(attempt.at("outcome"), "expected-crash") << output_;
   EXPECT_EQ(attempt.at("reason"), "hard hang: the watchdog fired");
   EXPECT_GE(attempt.at("watchdog").to_number<int>(), 5) << "as the driver has set it";
-  EXPECT_TRUE(attempt.at("report").is_null());
+  EXPECT_TRUE(attempt.at("report").is_null()) << "what follows the NMI is no cause";
+  const auto& said = attempt.at("hang").at("nmi").at("report");
+  EXPECT_EQ(said.at("title"), "kernel panic: NMI: Not continuing");
+  EXPECT_THAT(boost::json::serialize(said.at("frames")), HasSubstr("hang_irqs_off"));
+  EXPECT_THAT(analyze(attempt), testing::Not(HasSubstr("NMI: Not continuing")))
+      << "the core is as it was before";
 }
 
 TEST_P(HangOnArm64, TasksThatWaitForEachOtherAreASoftHangAndADeadlockForCertain) {

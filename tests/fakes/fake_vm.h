@@ -28,8 +28,9 @@ class FakeVm : public vm::Vm {
   std::map<std::string, std::vector<vm::Event>, std::less<>> reactions;
   std::map<std::string, std::string, std::less<>> guest_files;  // put_file() and get_file()
   std::vector<vm::GuestFunction> functions;                     // of the guest's kernel
-  std::string core = "KDUMP   a core";           // what dump() writes; minimal_core() of
-                                                 // synthetic_core.h is one that can be analyzed
+  std::string core = "KDUMP   a core";  // what dump() writes; minimal_core() of
+                                        // synthetic_core.h is one that can be analyzed
+  bool has_nmi = false;
   std::optional<std::chrono::seconds> watchdog;  // what its driver makes of any time
   vm::VmDescription description = {"fake", "1", "none", "it is a fake", "fake-vm"};
 
@@ -114,6 +115,10 @@ class FakeVm : public vm::Vm {
   Status power_off(Deadline) override { return called("power_off"); }
   Status stop(Deadline) override { return called("stop"); }
   Status resume(Deadline) override { return called("resume"); }
+  Result<bool> inject_nmi(Deadline) override {
+    RIG_TRY(called("inject_nmi"));
+    return has_nmi;
+  }
   Status set_breakpoints(std::span<const VirtAddr> addresses, Deadline) override {
     std::string text = fmt::format("{:#x}", fmt::join(addresses, " "));
     return called("set_breakpoints", {text});

@@ -183,6 +183,11 @@ Status Host::resume() {
   return {};
 }
 
+Status Host::inject_nmi() {
+  if (virDomainInjectNMI(domain_.get(), 0) < 0) return fail_libvirt("sending an NMI");
+  return {};
+}
+
 Result<std::string> Host::qemu_status() {
   char* answer = nullptr;
   const int asked = virDomainQemuMonitorCommand(domain_.get(), R"({"execute": "query-status"})",

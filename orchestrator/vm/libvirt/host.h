@@ -45,6 +45,7 @@ class Host {
   Status listen(std::function<void(DomainNotice)> on_notice);
   Status suspend();
   Status resume();
+  Status inject_nmi();
   // QEMU's own word for its state: "running", "guest-panicked".
   Result<std::string> qemu_status();
   // The memory into a file on the host: of ours, or with `pool` in the pool.

@@ -281,4 +281,12 @@ Status LibvirtVm::resume(Deadline deadline) {
   return status;
 }
 
+Result<bool> LibvirtVm::inject_nmi(Deadline deadline) {
+  const Status status =
+      call("sending an NMI", deadline, [host = host_] { return host->inject_nmi(); });
+  if (status) return true;
+  const bool refused = status.error().blame == Blame::kRig && !gone() && !deadline.expired();
+  return refused ? Result<bool>(false) : tl::unexpected(status.error());
+}
+
 }  // namespace rig::vm::libvirt

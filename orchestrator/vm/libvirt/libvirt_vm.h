@@ -29,6 +29,7 @@ class LibvirtVm final : public GuestVm {
 
   Status stop(Deadline) override;
   Status resume(Deadline) override;
+  Result<bool> inject_nmi(Deadline) override;
   Status dump(const fs::path& path, DumpFormat format, const ProgressSink& progress,
               Deadline) override;
 

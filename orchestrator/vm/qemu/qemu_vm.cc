@@ -234,4 +234,12 @@ Status QemuVm::resume(Deadline deadline) {
   return command("cont", deadline);
 }
 
+// Refused where the machine has none (QEMU's hw/core/nmi.c): arm64's virt up to 7.2 at least.
+Result<bool> QemuVm::inject_nmi(Deadline deadline) {
+  const Status status = command("inject-nmi", deadline);
+  if (status) return true;
+  const bool refused = status.error().blame == Blame::kRig && !gone() && !deadline.expired();
+  return refused ? Result<bool>(false) : tl::unexpected(status.error());
+}
+
 }  // namespace rig::vm::qemu

@@ -36,6 +36,42 @@ TEST_F(WatchdogTest, ThatFiresIsAHardHangAndWhatItWasSetToIsRecorded) {
   EXPECT_EQ(attempt.core, "vmcore");
 }
 
+// The core is evidence, what follows an NMI is not.
+class NmiTest : public WatchdogTest {
+ protected:
+  NmiTest() {
+    machine_to_play_->has_nmi = true;
+    machine_to_play_->reactions["start_program"] = {FakeVm::event(EventKind::kWatchdog),
+                                                    FakeVm::event(EventKind::kStopped)};
+    machine_to_play_->reactions["resume"] = {
+        FakeVm::console("[   20.2] Kernel panic - not syncing: NMI: Not continuing"),
+        FakeVm::event(EventKind::kReset)};
+  }
+};
+
+TEST_F(NmiTest, PanicThatFollowsItIsNoCauseAndNeedsNoExpectation) {
+  const auto attempt = play(std::move(machine_to_play_));
+  EXPECT_EQ(attempt.outcome, Outcome::kExpectedCrash) << attempt.error;
+  EXPECT_EQ(attempt.reason, "hard hang: the watchdog fired");
+  EXPECT_FALSE(attempt.report);
+  ASSERT_TRUE(attempt.hang && attempt.hang->nmi && attempt.hang->nmi->report);
+  EXPECT_EQ(attempt.hang->nmi->report->kind, "panic");
+}
+
+TEST_F(NmiTest, PanicThatFollowsItMayBeExpected) {
+  cell_.detector.expect.report.emplace().kind = "panic";
+  const auto attempt = play(std::move(machine_to_play_));
+  EXPECT_EQ(attempt.outcome, Outcome::kExpectedCrash) << attempt.error;
+}
+
+TEST_F(NmiTest, ComesOnlyOnceTheCoreIsTaken) {
+  machine_to_play_->fails["dump"] = Error{Blame::kRig, "No space left on device", ""};
+  machine_to_play_->fails["inject_nmi"] = Error{Blame::kCancelled, "too early", ""};
+  const auto attempt = play(std::move(machine_to_play_));
+  EXPECT_EQ(attempt.outcome, Outcome::kRigError);
+  EXPECT_THAT(attempt.error, HasSubstr("No space left"));
+}
+
 TEST_F(WatchdogTest, IsArmedBeforeAnythingIsInjected) {
   machine_to_play_->fails["put_file"] = Error{Blame::kRig, "that was too early", ""};
   machine_to_play_->fails["arm_watchdog"] =

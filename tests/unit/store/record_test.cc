@@ -54,6 +54,9 @@ Attempt sample_attempt() {
                               .seconds = 3.5,
                               .later = {"panic"}};
   attempt.watchdog = std::chrono::seconds(10);
+  attempt.hang.emplace().last_line = "[    1.0] x";
+  attempt.hang->nmi.emplace().said = "Uhhuh.";
+  attempt.hang->nmi->report.emplace().kind = "panic";
   attempt.report = sample_report();
   attempt.checks = {{"report.address", "0x106", "0x106", true}, {"object", "a", "b", false}};
   attempt.reason = "guest panicked";
@@ -129,6 +132,9 @@ TEST(RecordJson, RunIsReadBackAsItWas) {
   EXPECT_NEAR(*attempt.seconds.boot, 2.123, 1e-9);
   EXPECT_FALSE(attempt.seconds.analyze);
   EXPECT_EQ(attempt.watchdog, std::chrono::seconds(10));
+  ASSERT_TRUE(attempt.hang && attempt.hang->nmi && attempt.hang->nmi->report);
+  EXPECT_EQ(attempt.hang->nmi->said, "Uhhuh.");
+  EXPECT_EQ(attempt.hang->nmi->report->kind, "panic");
   EXPECT_EQ(attempt.report->registers.at("RIP"), 0xffffffff81a3b0c3u);
   EXPECT_EQ(attempt.report->frames.at(1).module, "late_completion");
   EXPECT_FALSE(attempt.report->frames.at(1).reliable);

@@ -166,5 +166,42 @@ TEST(CheckTask, LockAndOwnerMustBeThoseOfTheTask) {
             "b in __schedule < __mutex_lock < cross, waits for mutex first [m], which a has");
 }
 
+// What the kernel says to the rig's NMI, with a hang before it.
+Observation hang_and_nmi(std::string_view kind) {
+  Observation seen = hang(HangKind::kHard);
+  seen.to_nmi.emplace().kind = kind;
+  return seen;
+}
+
+TEST(NmiReport, IsNoCrashAndNobodyNeedsToExpectIt) {
+  const auto judgement = judge(expected_hang(HangKind::kHard), hang_and_nmi("panic"));
+  EXPECT_EQ(judgement.outcome, Outcome::kExpectedCrash);
+  scenario::Expectation survive;
+  survive.survive = true;
+  EXPECT_EQ(judge(survive, hang_and_nmi("panic")).outcome, Outcome::kHung);
+}
+
+TEST(NmiReport, IsWhatASignatureOfAHangFindsWhereNothingWasSaidBefore) {
+  scenario::Expectation expectation = expected_hang(HangKind::kHard);
+  expectation.report.emplace().kind = "panic";
+  EXPECT_EQ(judge(expectation, hang_and_nmi("panic")).outcome, Outcome::kExpectedCrash);
+  EXPECT_EQ(judge(expectation, hang(HangKind::kHard)).outcome, Outcome::kHung) << "nothing said";
+  Observation told = hang_and_nmi("panic");
+  told.report.emplace().kind = "soft-lockup";
+  const auto judgement = judge(expectation, told);
+  ASSERT_FALSE(judgement.checks.empty());
+  EXPECT_EQ(judgement.checks[0].found, "soft-lockup") << "the cause counts";
+}
+
+TEST(NmiReport, AloneMakesNoHangAnExpectedOne) {
+  scenario::Expectation expectation;
+  expectation.report.emplace().kind = "panic";
+  EXPECT_EQ(judge(expectation, hang_and_nmi("panic")).outcome, Outcome::kHung);
+  Observation survived;
+  survived.survived = true;
+  survived.to_nmi.emplace().kind = "panic";
+  EXPECT_EQ(judge(expectation, survived).outcome, Outcome::kSurvived);
+}
+
 }  // namespace
 }  // namespace rig::verdict

@@ -101,6 +101,16 @@ TEST_P(BackendTest, BothWaysOfDumpingGiveAStandardCore) {
   EXPECT_TRUE(resumed) << resumed.error().message();
 }
 
+TEST_P(BackendTest, NmiIsSentWhereTheMachineHasThem) {
+  const auto vm = start(config(TinyEnd::kSpin));
+  ASSERT_TRUE(vm);
+  wait_for(*vm, EventKind::kConsoleLine);
+  ASSERT_TRUE(vm->stop(eventually()));
+  const auto sent = vm->inject_nmi(eventually());
+  ASSERT_TRUE(sent) << sent.error().message();
+  EXPECT_EQ(*sent, arch_ == Arch::kX86_64);
+}
+
 // QEMU 7.2 crashes when asked too early.
 TEST_P(BackendTest, DumpsMayFollowEachOtherAtOnce) {
   const auto vm = start(config(TinyEnd::kSpin));

@@ -39,6 +39,30 @@ TEST_F(QemuVmTest, WatchdogThatFiresIsAnEventAndStopsTheGuest) {
   EXPECT_THAT(kinds(2), testing::ElementsAre(EventKind::kWatchdog, EventKind::kStopped));
 }
 
+TEST_F(QemuVmTest, NmiIsSentUnlessTheMachineHasNone) {
+  start();
+  const auto sent = vm_->inject_nmi(soon());
+  ASSERT_TRUE(sent) << sent.error().message();
+  EXPECT_TRUE(*sent);
+  EXPECT_EQ(qmp_->commands().back(), "inject-nmi");
+}
+
+TEST_F(QemuVmTest, MachineWithoutNmisIsNoError) {
+  start({{"inject-nmi", [](ScriptedQmp&, ScriptedQmp::Call& call) {
+            return ScriptedQmp::refuse(call, "machine does not provide NMIs");
+          }}});
+  const auto sent = vm_->inject_nmi(soon());
+  ASSERT_TRUE(sent) << sent.error().message();
+  EXPECT_FALSE(*sent);
+}
+
+TEST_F(QemuVmTest, NmiThatIsNotAnsweredIsAnError) {
+  start({{"inject-nmi", [](ScriptedQmp&, ScriptedQmp::Call&) { return std::string(); }}});
+  EXPECT_FALSE(vm_->inject_nmi(at_once())) << "silence";
+  qmp_->hang_up();
+  EXPECT_FALSE(vm_->inject_nmi(soon())) << "gone";
+}
+
 TEST_F(QemuVmTest, OurOwnStopIsNoEvent) {
   start({{"stop", [](ScriptedQmp& qmp, ScriptedQmp::Call& call) {
             qmp.event("STOP");
