@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // files_under_pressure [--seconds N] [--rounds N] [--files N] [--seed N] [--disk PATH]
-// [--options TEXT] [--events PATH] [--shrink CACHE] [--stay N]: on an ext4 disk, round by round,
-// files are created, written, read back, verified and deleted; then memory is taken until the
-// kernel reclaims, and given back. Exit code: 0 all data was right, 1 it was not or the file system
-// failed, 2 usage, 3 the load could not be set up.
+// [--options TEXT] [--events PATH] [--shrink CACHE] [--stay N] [--left PERCENT]: on an ext4 disk,
+// round by round, files are created, written, read back, verified and deleted; then memory is taken
+// until so much of it is left (5) and the kernel reclaims, and given back. Exit code: 0 all data
+// was right, 1 it was not or the file system failed, 2 usage, 3 the load could not be set up.
 #include <fcntl.h>
 #include <linux/membarrier.h>
 #include <sys/mount.h>
@@ -31,7 +31,6 @@ namespace rig::guest {
 namespace {
 
 constexpr char kFolder[] = "/tmp/files";
-constexpr unsigned kLeftPercent = 5;                    // of memory, while it is short
 constexpr std::size_t kReuse = std::size_t{512} << 10;  // what was given back has new owners then
 
 struct Settings {
@@ -39,6 +38,7 @@ struct Settings {
   std::uint64_t rounds = 0;  // 0: as many as there is time for
   std::uint64_t files = 1000;
   std::uint64_t seed = 1;
+  std::uint64_t left = 5;  // percent of memory, while it is short
   std::uint64_t stay = 0;  // one of so many files stays open, and is deleted after the others
   std::string disk = "/dev/vda";
   std::string mount_options;
@@ -86,7 +86,7 @@ void wait_for_readers() {
 // they are read.
 bool press(Load& load, const Settings& settings) {
   MemoryHog hog(load);
-  if (!hog.take_all_but(kLeftPercent)) return false;
+  if (!hog.take_all_but(static_cast<unsigned>(settings.left))) return false;
   if (!shrink(load, settings.shrink) || !hog.take(kReuse)) return false;
   if (!drain(load, settings.events)) return false;
   wait_for_readers();
@@ -150,5 +150,6 @@ int main(int argc, char** argv) {
   options.text("--events", "PATH", settings.events);
   options.text("--shrink", "CACHE", settings.shrink);
   options.number("--stay", settings.stay);
+  options.number("--left", settings.left, 1, 90);
   return options.parse(argc, argv) ? rig::guest::run(settings) : rig::guest::Options::kUsage;
 }

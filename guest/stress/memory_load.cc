@@ -50,8 +50,9 @@ bool MemoryHog::take_all_but(unsigned percent) {
     const auto free = read_row("/proc/meminfo", "MemFree:");
     const auto now = read_row("/proc/vmstat", "slabs_scanned");
     if (!total || !free) return load_.fail_setup("/proc does not tell about memory", 0), false;
-    // Without CONFIG_VM_EVENT_COUNTERS a kernel does not tell whether it has begun to reclaim.
-    if (now != before && *free * 100 < *total * percent) return true;
+    // Without CONFIG_VM_EVENT_COUNTERS a kernel does not tell: then what is left has to do.
+    const bool reclaims = !now || now != before;
+    if (reclaims && *free * 100 < *total * percent) return true;
     if (*free * 100 < *total * kLeastPercent) return true;
     if (!take(*free * kNearPart > *total ? kStep : kSmallStep)) return false;
   }
