@@ -8,7 +8,7 @@
 //   u32 magic "CRG1" | u16 version | u16 type | u32 id | u32 payload length (at most kMaxPayload)
 //
 // A payload is the message's fields in order: u64; string = u32 length + bytes; list = u32 count +
-// strings.
+// strings, or u64s.
 //
 // The host numbers its requests (id > 0); every answer carries the id of its request. Unsolicited
 // frames have id 0.
@@ -22,6 +22,9 @@
 //   FindSymbols           FileChunk, Done
 //   LoadModule            Done
 //   RunProgram            Output*, Exited (or Done: it never ran)
+//   LoadCrashKernel       Done
+//   LoadCrashSegments     Done
+//   ReadRanges            FileExtent*, Done
 //   KillProgram           Done
 //   ArmWatchdog           WatchdogArmed (or Done: it could not be)
 //   PowerOff              Done, then the machine goes off
@@ -32,6 +35,11 @@
 // A Hello with id 0 starts a conversation: requests made before it are forgotten, but programs run
 // on and keep their ids; their output and end wait for the host. After a stream that is no frame
 // the agent sends Done(EPROTO) with id 0 and listens no more until the port is opened anew.
+//
+// A kernel that crashed with a capture kernel loaded ends in the middle of anything. The agent of
+// the capture kernel begins with a Hello whose `capture` is 1; what the stream held before it, in
+// either direction, may be half a frame (FrameDecoder::await_speaker). Answers to requests made
+// before that Hello mean nothing.
 #pragma once
 
 #include <chrono>
@@ -67,6 +75,13 @@ inline constexpr std::size_t kWorkPageSize = 4096;
 // comments.
 inline constexpr char kModuleListPath[] = "/lib/crashrig/modules.load";
 
+// The initramfs, where a capture kernel is wanted (kdump): what LoadCrashKernel loads.
+inline constexpr char kCrashKernelPath[] = "/lib/crashrig/kdump/kernel";
+inline constexpr char kCrashInitramfsPath[] = "/lib/crashrig/kdump/initramfs";
+
+// The memory of the kernel that crashed, as an ELF core, in its capture kernel and nowhere else.
+inline constexpr char kVmcorePath[] = "/proc/vmcore";
+
 // What CPUID answers on the boot CPU, written by the agent where there is such an instruction:
 // lines of "LEAF EAX EBX ECX EDX", each 8 hexadecimal digits; subleaf 0.
 inline constexpr char kCpuidPath[] = "/run/crashrig/cpuid";
@@ -79,6 +94,7 @@ enum class MessageType : std::uint16_t {
   kExited = 5,
   kFileChunk = 6,  // both ways
   kWatchdogArmed = 7,
+  kFileExtent = 8,
   kAskHello = 32,
   kWriteSysctl = 33,
   kPutFile = 34,
@@ -89,6 +105,9 @@ enum class MessageType : std::uint16_t {
   kPowerOff = 39,
   kFindSymbols = 40,
   kArmWatchdog = 41,
+  kLoadCrashKernel = 48,
+  kReadRanges = 49,
+  kLoadCrashSegments = 50,
 };
 
 // ---- payloads
@@ -128,6 +147,10 @@ class PayloadWriter {
   void put(const std::vector<std::string>& list) {
     if (!put_length(list.size(), 0)) return;
     for (const std::string& text : list) put(std::string_view(text));
+  }
+  void put(const std::vector<std::uint64_t>& list) {
+    if (!put_length(list.size(), list.size() * sizeof(std::uint64_t))) return;
+    for (const std::uint64_t value : list) put(value);
   }
 
   bool ok() const { return ok_; }
@@ -172,6 +195,13 @@ class PayloadReader {
     if (!ok_) return;
     list.clear();
     for (std::size_t i = 0; i < count && ok_; ++i) get(list.emplace_back());
+  }
+  void get(std::vector<std::uint64_t>& list) {
+    const std::size_t count = get_length();
+    ok_ = ok_ && count <= rest_.size() / sizeof(std::uint64_t);
+    if (!ok_) return;
+    list.resize(count);
+    for (std::uint64_t& value : list) get(value);
   }
 
   bool ok() const { return ok_; }
@@ -232,10 +262,11 @@ struct Hello {
   std::uint64_t cpus = 0;                  // online
   std::uint64_t memory_bytes = 0;          // MemTotal
   std::vector<std::string> module_errors;  // modules of kModuleListPath that did not load, and why
+  std::uint64_t capture = 0;               // 1: a capture kernel, kVmcorePath is there
 
   static auto fields(auto& m) {
     return std::tie(m.protocol, m.release, m.version, m.machine, m.cmdline, m.boot_ns, m.cpus,
-                    m.memory_bytes, m.module_errors);
+                    m.memory_bytes, m.module_errors, m.capture);
   }
 };
 
@@ -291,6 +322,15 @@ struct WatchdogArmed {
   std::uint64_t seconds = 0;  // that it was set to: drivers round
 
   static auto fields(auto& m) { return std::tie(m.seconds); }
+};
+
+// What a file holds from `offset` on, at most kMaxChunk bytes.
+struct FileExtent {
+  static constexpr MessageType kType = MessageType::kFileExtent;
+  std::uint64_t offset = 0;
+  std::string bytes;
+
+  static auto fields(auto& m) { return std::tie(m.offset, m.bytes); }
 };
 
 // ---- requests of the host
@@ -380,6 +420,41 @@ struct ArmWatchdog {
   static auto fields(auto& m) { return std::tie(m.seconds); }
 };
 
+// The kernel to boot when this one crashes (kexec_file_load(2), KEXEC_FILE_ON_CRASH): paths in the
+// guest, of files that are removed once they are loaded. EADDRNOTAVAIL: no memory is reserved for
+// it, or too little (crashkernel=).
+struct LoadCrashKernel {
+  static constexpr MessageType kType = MessageType::kLoadCrashKernel;
+  std::string kernel;
+  std::string initramfs;
+  std::string cmdline;
+
+  static auto fields(auto& m) { return std::tie(m.kernel, m.initramfs, m.cmdline); }
+};
+
+// The same where the kernel has no kexec_file_load(2): kexec_load(2), KEXEC_ON_CRASH. `places` has
+// the address and size of each segment, those of `files` first.
+struct LoadCrashSegments {
+  static constexpr MessageType kType = MessageType::kLoadCrashSegments;
+  std::uint64_t entry = 0;
+  std::vector<std::string> files;  // paths in the guest, removed once they are loaded
+  std::vector<std::string> blobs;
+  std::vector<std::uint64_t> places;
+
+  static auto fields(auto& m) { return std::tie(m.entry, m.files, m.blobs, m.places); }
+};
+
+// Parts of a large file that can be mapped: pairs of offset and size, ascending, not overlapping.
+// They come in order; aligned blocks of kZeroBlock bytes of zeros are left out.
+inline constexpr std::uint64_t kZeroBlock = 4096;
+struct ReadRanges {
+  static constexpr MessageType kType = MessageType::kReadRanges;
+  std::string path;
+  std::vector<std::uint64_t> ranges;
+
+  static auto fields(auto& m) { return std::tie(m.path, m.ranges); }
+};
+
 struct PowerOff {
   static constexpr MessageType kType = MessageType::kPowerOff;
   static auto fields(auto&) { return std::tie(); }
@@ -417,6 +492,20 @@ std::optional<std::string> encode_frame(std::uint32_t id, const M& message) {
   return bytes;
 }
 
+// How every frame begins, and every Hello that was not asked for.
+inline std::string frame_mark() {
+  std::string bytes;
+  detail::append_le(bytes, kMagic);
+  detail::append_le(bytes, kProtocolVersion);
+  return bytes;
+}
+inline std::string hello_mark() {
+  std::string bytes = frame_mark();
+  detail::append_le(bytes, static_cast<std::uint16_t>(MessageType::kHello));
+  detail::append_le(bytes, std::uint32_t{0});
+  return bytes;
+}
+
 enum class FrameError { kNone, kBadMagic, kVersionMismatch, kOversized };
 
 constexpr std::string_view to_string(FrameError error) {
@@ -447,8 +536,13 @@ class FrameDecoder {
   // Nothing: more bytes are needed, or error() says why there will never be more.
   std::optional<Frame> next() {
     if (error_ != FrameError::kNone) return std::nullopt;
+    if (!mark_.empty()) skip_to_mark();
     const std::string_view rest = std::string_view(buffer_).substr(consumed_);
     error_ = check_header(rest);
+    if (error_ != FrameError::kNone && !mark_.empty() && rest.size() <= kMaxPayload) {
+      error_ = FrameError::kNone;  // the mark may follow
+      return std::nullopt;
+    }
     if (error_ != FrameError::kNone) {
       buffer_.clear();
       consumed_ = 0;
@@ -457,11 +551,17 @@ class FrameDecoder {
     if (rest.size() < kHeaderSize) return std::nullopt;
     const std::size_t length = detail::load_le<std::uint32_t>(rest.substr(12));
     if (rest.size() - kHeaderSize < length) return std::nullopt;
+    if (rest.starts_with(mark_)) mark_.clear();
     consumed_ += kHeaderSize + length;
     return Frame{.type = static_cast<MessageType>(detail::load_le<std::uint16_t>(rest.substr(6))),
                  .id = detail::load_le<std::uint32_t>(rest.substr(8)),
                  .payload = std::string(rest.substr(kHeaderSize, length))};
   }
+
+  // A new speaker may take over in the middle of a frame (a capture kernel's agent): it begins with
+  // `mark`, the first bytes of a frame. What came before it and is no whole frame is dropped; until
+  // then nothing but too much of it is an error. Ends with the frame that begins so.
+  void await_speaker(std::string mark) { mark_ = std::move(mark); }
 
   FrameError error() const { return error_; }
   // The version the other side put into its frame, once error() is kVersionMismatch.
@@ -484,7 +584,18 @@ class FrameDecoder {
     return FrameError::kNone;
   }
 
+  void skip_to_mark() {
+    const std::size_t at = buffer_.find(mark_, consumed_);
+    if (at == std::string::npos || at == consumed_) return;
+    const std::string_view before = std::string_view(buffer_).substr(consumed_, at - consumed_);
+    const bool whole =
+        before.size() >= kHeaderSize && check_header(before) == FrameError::kNone &&
+        before.size() - kHeaderSize >= detail::load_le<std::uint32_t>(before.substr(12));
+    if (!whole) consumed_ = at;
+  }
+
   std::string buffer_;
+  std::string mark_;
   std::size_t consumed_ = 0;
   FrameError error_ = FrameError::kNone;
   std::uint16_t peer_version_ = 0;

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <chrono>
 
+#include "guest/agent/crash_kernel.h"
 #include "guest/agent/modules.h"
 #include "guest/agent/report.h"
 #include "guest/agent/system.h"
@@ -41,6 +42,7 @@ void Agent::run() {
     if (channel_.connect()) start_conversation();
     beat();
     pump_files();
+    pump_ranges();
     pump_outputs();
     retire_programs();
     channel_.flush();
@@ -53,6 +55,7 @@ void Agent::run() {
 void Agent::start_conversation() {
   incoming_.clear();
   outgoing_.clear();
+  outgoing_ranges_.clear();
   next_beat_ns_ = 0;
   channel_.send(0, describe_system(module_errors_));
 }
@@ -69,7 +72,7 @@ void Agent::beat() {
 
 // How long nothing needs to be done unless a descriptor says so.
 int Agent::idle_ms() const {
-  if (channel_.has_room() && !outgoing_.empty()) return 0;
+  if (channel_.has_room() && (!outgoing_.empty() || !outgoing_ranges_.empty())) return 0;
   const std::uint64_t now = boot_time_ns();
   std::uint64_t deadline = next_beat_ns_;
   if (!channel_.connected()) deadline = std::min(deadline, now + kSearchNs);
@@ -133,6 +136,18 @@ void Agent::pump_files() {
   }
 }
 
+void Agent::pump_ranges() {
+  while (!outgoing_ranges_.empty() && channel_.has_room()) {
+    OutgoingRanges& ranges = *outgoing_ranges_.front();
+    FileExtent extent;
+    const Done done = ranges.read_extent(extent);
+    if (!extent.bytes.empty()) channel_.send(ranges.id(), extent);
+    if (!ranges.finished()) continue;
+    channel_.send(ranges.id(), done);
+    outgoing_ranges_.erase(outgoing_ranges_.begin());
+  }
+}
+
 void Agent::pump_outputs() {
   for (const auto& program : programs_) {
     for (std::size_t i = 0; i < 2; ++i) pump_output(*program, i);
@@ -192,6 +207,12 @@ void Agent::dispatch(const Frame& frame) {
       return parse<KillProgram>(frame);
     case MessageType::kArmWatchdog:
       return parse<ArmWatchdog>(frame);
+    case MessageType::kLoadCrashKernel:
+      return parse<LoadCrashKernel>(frame);
+    case MessageType::kLoadCrashSegments:
+      return parse<LoadCrashSegments>(frame);
+    case MessageType::kReadRanges:
+      return parse<ReadRanges>(frame);
     case MessageType::kPowerOff:
       return parse<PowerOff>(frame);
     default:
@@ -275,6 +296,24 @@ void Agent::handle(std::uint32_t id, const ArmWatchdog& request) {
     channel_.send(id, done);
   } else {
     channel_.send(id, armed);
+  }
+}
+
+void Agent::handle(std::uint32_t id, const LoadCrashKernel& request) {
+  channel_.send(id, load_crash_kernel(request));
+}
+
+void Agent::handle(std::uint32_t id, const LoadCrashSegments& request) {
+  channel_.send(id, load_crash_segments(request));
+}
+
+void Agent::handle(std::uint32_t id, const ReadRanges& request) {
+  Done error;
+  auto ranges = std::make_unique<OutgoingRanges>(id, request, error);
+  if (failed(error)) {
+    channel_.send(id, error);
+  } else {
+    outgoing_ranges_.push_back(std::move(ranges));
   }
 }
 

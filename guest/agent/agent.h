@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "guest/agent/channel.h"
+#include "guest/agent/file_ranges.h"
 #include "guest/agent/files.h"
 #include "guest/agent/program.h"
 #include "guest/agent/unique_fd.h"
@@ -36,6 +37,7 @@ class Agent {
   void check_deadlines();
   void beat();
   void pump_files();
+  void pump_ranges();
   void pump_outputs();
   void pump_output(Program& program, std::size_t index);
   void retire_programs();
@@ -55,6 +57,9 @@ class Agent {
   void handle(std::uint32_t id, const RunProgram& request);
   void handle(std::uint32_t id, const KillProgram& request);
   void handle(std::uint32_t id, const ArmWatchdog& request);
+  void handle(std::uint32_t id, const LoadCrashKernel& request);
+  void handle(std::uint32_t id, const LoadCrashSegments& request);
+  void handle(std::uint32_t id, const ReadRanges& request);
   void handle(std::uint32_t id, const PowerOff& request);
 
   int idle_ms() const;
@@ -66,6 +71,7 @@ class Agent {
   Channel channel_;
   std::vector<IncomingFile> incoming_;
   std::vector<OutgoingFile> outgoing_;
+  std::vector<std::unique_ptr<OutgoingRanges>> outgoing_ranges_;
   std::vector<std::unique_ptr<Program>> programs_;
   std::uint64_t next_beat_ns_ = 0;
   std::uint64_t beats_ = 0;

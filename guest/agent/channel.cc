@@ -10,6 +10,7 @@
 #include <memory>
 #include <utility>
 
+#include "guest/agent/crash_kernel.h"
 #include "guest/agent/files.h"
 
 namespace rig::guest {
@@ -64,6 +65,8 @@ bool Channel::connect() {
   connected_ = present;
   error_reported_ = false;
   decoder_ = FrameDecoder();
+  // What the host said to the kernel that crashed may have been read by it in part.
+  if (in_capture_kernel()) decoder_.await_speaker(frame_mark());
   output_.clear();
   return present;
 }

@@ -17,6 +17,7 @@
 #include <ctime>
 
 #include "guest/agent/cpuid.h"
+#include "guest/agent/crash_kernel.h"
 #include "guest/agent/files.h"
 #include "guest/agent/report.h"
 #include "guest/agent/unique_fd.h"
@@ -124,6 +125,7 @@ Hello describe_system(const std::vector<std::string>& module_errors) {
   hello.cpus = static_cast<std::uint64_t>(get_nprocs());
   hello.memory_bytes = std::uint64_t{memory.totalram} * memory.mem_unit;
   hello.module_errors = module_errors;
+  hello.capture = in_capture_kernel() ? 1 : 0;
   return hello;
 }
 

@@ -40,7 +40,8 @@ Hello sample_hello() {
           .boot_ns = 1'234'567'890,
           .cpus = 2,
           .memory_bytes = std::uint64_t{512} << 20,
-          .module_errors = {"/lib/a.ko: No such device", ""}};
+          .module_errors = {"/lib/a.ko: No such device", ""},
+          .capture = 1};
 }
 
 TEST(Message, EveryMessageSurvivesTheRoundTrip) {
@@ -63,6 +64,11 @@ TEST(Message, EveryMessageSurvivesTheRoundTrip) {
   expect_round_trip(ArmWatchdog{.seconds = 10});
   expect_round_trip(WatchdogArmed{.seconds = 12});
   expect_round_trip(PowerOff{});
+  expect_round_trip(LoadCrashKernel{.kernel = "/k", .initramfs = "/i", .cmdline = "nr_cpus=1"});
+  expect_round_trip(LoadCrashSegments{
+      .entry = 1, .files = {"/k", "/i"}, .blobs = {"tree"}, .places = {1, 2, 3, 4, 5, 6}});
+  expect_round_trip(ReadRanges{.path = "/proc/vmcore", .ranges = {0, 4096, ~0ull, 1}});
+  expect_round_trip(FileExtent{.offset = 4096, .bytes = "x"});
 }
 
 TEST(Message, EveryShortenedPayloadIsRefused) {
@@ -215,6 +221,69 @@ TEST(FrameDecoder, AnUnknownTypeIsDeliveredForTheReceiverToRefuse) {
   const std::optional<Frame> frame = decode_one(bytes);
   ASSERT_TRUE(frame);
   EXPECT_EQ(static_cast<unsigned>(frame->type), 0x77u);
+}
+
+TEST(Message, AListOfNumbersLongerThanThePayloadIsRefusedWithoutAllocatingIt) {
+  std::string payload = encode(ReadRanges{.path = "", .ranges = {}}).value();
+  payload.replace(4, 4, "\xff\xff\xff\x7f");
+  EXPECT_FALSE(decode<ReadRanges>(payload));
+}
+
+// A capture kernel's agent takes over wherever the former one was cut.
+TEST(NewSpeaker, IsFoundInTheMiddleOfAnyFrame) {
+  const std::string old = framed(3, Output{.descriptor = 1, .bytes = std::string(300, 'o')});
+  Hello hello = sample_hello();
+  const std::string fresh = framed(0, hello) + framed(0, Heartbeat{.uptime_ns = 1});
+  for (std::size_t cut = 0; cut <= old.size(); ++cut) {
+    FrameDecoder decoder;
+    decoder.await_speaker(hello_mark());
+    decoder.feed(framed(0, Heartbeat{.uptime_ns = 9}) + old.substr(0, cut) + fresh);
+    ASSERT_TRUE(decoder.next()->as<Heartbeat>()) << cut;
+    auto next = decoder.next();
+    if (cut == old.size()) {
+      EXPECT_TRUE(next->as<Output>()) << "what is whole is not lost";
+      next = decoder.next();
+    }
+    ASSERT_TRUE(next && next->as<Hello>()) << cut;
+    EXPECT_EQ(next->as<Hello>()->release, hello.release);
+    EXPECT_EQ(decoder.next()->as<Heartbeat>()->uptime_ns, 1u) << cut;
+  }
+}
+
+TEST(NewSpeaker, IsFoundWhateverThePiecesItComesIn) {
+  const std::string old = framed(3, Output{.descriptor = 1, .bytes = std::string(300, 'o')});
+  const std::string stream = old.substr(0, 100) + framed(0, sample_hello());
+  for (std::size_t size = 1; size < 40; ++size) {
+    FrameDecoder decoder;
+    decoder.await_speaker(hello_mark());
+    std::optional<Frame> frame;
+    for (std::size_t at = 0; at < stream.size() && !frame; at += size) {
+      decoder.feed(std::string_view(stream).substr(at, size));
+      frame = decoder.next();
+    }
+    ASSERT_TRUE(frame && frame->as<Hello>()) << size;
+  }
+}
+
+TEST(NewSpeaker, GarbageBeforeItIsNoErrorAndAfterItIs) {
+  FrameDecoder decoder;
+  decoder.await_speaker(frame_mark());
+  decoder.feed("the end of a file's chunk");
+  EXPECT_FALSE(decoder.next());
+  EXPECT_EQ(decoder.error(), FrameError::kNone);
+  decoder.feed(framed(4, AskHello{}));
+  ASSERT_TRUE(decoder.next());
+  decoder.feed("garbage, sixteen bytes");
+  EXPECT_FALSE(decoder.next());
+  EXPECT_EQ(decoder.error(), FrameError::kBadMagic);
+}
+
+TEST(NewSpeaker, EndlessGarbageIsAnError) {
+  FrameDecoder decoder;
+  decoder.await_speaker(frame_mark());
+  decoder.feed(std::string(kMaxPayload + 1, 'x'));
+  EXPECT_FALSE(decoder.next());
+  EXPECT_EQ(decoder.error(), FrameError::kBadMagic);
 }
 
 }  // namespace
