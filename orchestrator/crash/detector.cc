@@ -25,6 +25,9 @@ State Detector::feed(const vm::Event& event) {
       booted_ = true;
       last_heartbeat_ = event.when;
       break;
+    case EventKind::kCaptureHello:
+      end(State::kCrashed, "the kernel crashed, and its capture kernel runs");
+      break;
     case EventKind::kHeartbeat:
       feed_heartbeat(event);
       break;

@@ -30,6 +30,7 @@ void AgentChannel::on_frame(const guest::Frame& frame) {
     handler(*std::move(message));
   };
   const std::uint32_t id = frame.id;
+  if (is_stale(id)) return;
   switch (frame.type) {
     case MessageType::kHello:
       return take(frame.as<guest::Hello>(), [&](auto m) { on_hello(id, std::move(m)); });
@@ -45,6 +46,8 @@ void AgentChannel::on_frame(const guest::Frame& frame) {
       return take(frame.as<guest::FileChunk>(), [&](auto m) { on_file_chunk(id, m); });
     case MessageType::kWatchdogArmed:
       return take(frame.as<guest::WatchdogArmed>(), [&](auto m) { on_watchdog_armed(id, m); });
+    case MessageType::kFileExtent:
+      return take(frame.as<guest::FileExtent>(), [&](auto m) { on_file_extent(id, m); });
     default:
       break_off(fmt::format("unexpected message type {}", int(frame.type)));
   }
@@ -57,14 +60,30 @@ void AgentChannel::on_hello(std::uint32_t id, guest::Hello hello) {
     asked->answered = true;
     return;
   }
-  if (info_) return break_off("it started over");
+  const bool capture = hello.capture != 0;
+  if (info_ && !(capture && capture_expected_)) return break_off("it started over");
+  if (info_) start_over();
   info_ = GuestInfo{.release = std::move(hello.release),
                     .version = std::move(hello.version),
                     .machine = std::move(hello.machine),
                     .cmdline = std::move(hello.cmdline),
                     .boot_time = std::chrono::nanoseconds(hello.boot_ns),
-                    .module_errors = std::move(hello.module_errors)};
-  outlets_.on_event({.kind = EventKind::kHello, .uptime = info_->boot_time});
+                    .module_errors = std::move(hello.module_errors),
+                    .capture = capture};
+  outlets_.on_event(
+      {.kind = capture ? EventKind::kCaptureHello : EventKind::kHello, .uptime = info_->boot_time});
+}
+
+// Nobody is left to answer what was asked of the kernel that crashed.
+void AgentChannel::start_over() {
+  capture_expected_ = false;
+  first_id_ = next_id_;
+  open_.clear();
+}
+
+void AgentChannel::expect_capture() {
+  capture_expected_ = true;
+  decoder_.await_speaker(guest::hello_mark());
 }
 
 void AgentChannel::on_heartbeat(const guest::Heartbeat& heartbeat) {
@@ -133,6 +152,22 @@ void AgentChannel::on_watchdog_armed(std::uint32_t id, const guest::WatchdogArme
   if (asked == nullptr) return break_off(fmt::format("a watchdog for request {}, not open", id));
   asked->answered = true;
   asked->answer.seconds = armed.seconds;
+}
+
+void AgentChannel::on_file_extent(std::uint32_t id, const guest::FileExtent& extent) {
+  const Open* asked = find(id, MessageType::kReadRanges);
+  if (asked == nullptr) return break_off(fmt::format("a part of a file for {}, not open", id));
+  if (!asked->let_go) asked->extents(extent.offset, extent.bytes);
+}
+
+Result<std::uint32_t> AgentChannel::read_ranges(const guest::ReadRanges& message, Extents extents) {
+  RIG_ASSIGN(const std::uint32_t id, request(message));
+  open_[id].extents = std::move(extents);
+  return id;
+}
+
+void AgentChannel::let_go(std::uint32_t id) {
+  if (const auto entry = open_.find(id); entry != open_.end()) entry->second.let_go = true;
 }
 
 Status AgentChannel::send_chunk(std::uint32_t id, std::string bytes) {

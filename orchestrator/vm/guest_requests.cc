@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <deque>
 #include <limits>
 
 #include "base/text.h"
@@ -23,6 +24,62 @@ Status refusal(const AgentChannel::Answer& answer, std::string_view doing) {
   if (answer.what.empty()) return fail(blame, "{}: {}", doing, std::strerror(number));
   return fail(blame, "{}: {} (errno {})", doing, answer.what, number);
 }
+
+// What comes must be what was asked for, each byte once.
+class ExtentCheck {
+ public:
+  explicit ExtentCheck(std::span<const FileRange> ranges) : ranges_(ranges) {}
+
+  Status take(std::uint64_t offset, std::uint64_t size) {
+    while (!ranges_.empty() && offset - ranges_.front().offset >= ranges_.front().size) {
+      ranges_ = ranges_.subspan(1);
+    }
+    const bool asked = !ranges_.empty() && offset >= from_ &&
+                       size <= ranges_.front().size - (offset - ranges_.front().offset);
+    if (!asked) {
+      return fail(Blame::kRig, "the guest's agent sent a part of a file that nobody asked for");
+    }
+    from_ = offset + size;
+    return {};
+  }
+
+ private:
+  std::span<const FileRange> ranges_;
+  std::uint64_t from_ = 0;
+};
+
+// Requests under way, in order; those that are left at the end are let go.
+class AskedRanges {
+ public:
+  explicit AskedRanges(AgentChannel& agent) : agent_(agent) {}
+  ~AskedRanges() {
+    for (const std::uint32_t id : ids_) agent_.let_go(id);
+  }
+
+  Status ask(std::string_view path, std::span<const FileRange> ranges,
+             const AgentChannel::Extents& take) {
+    guest::ReadRanges message{.path = std::string(path), .ranges = {}};
+    message.ranges.reserve(2 * ranges.size());
+    for (const FileRange& range : ranges) {
+      message.ranges.insert(message.ranges.end(), {range.offset, range.size});
+    }
+    RIG_ASSIGN(const std::uint32_t id, agent_.read_ranges(message, take));
+    ids_.push_back(id);
+    return {};
+  }
+  bool empty() const { return ids_.empty(); }
+  std::size_t size() const { return ids_.size(); }
+  bool answered() const { return agent_.answered(ids_.front()); }
+  AgentChannel::Answer take_answer() {
+    AgentChannel::Answer answer = agent_.take_answer(ids_.front());
+    ids_.pop_front();
+    return answer;
+  }
+
+ private:
+  AgentChannel& agent_;
+  std::deque<std::uint32_t> ids_;
+};
 
 }  // namespace
 
@@ -43,13 +100,16 @@ Result<std::optional<GuestInfo>> GuestVm::wait_for_agent(Deadline deadline) {
 // Waits for what only the agent can bring about.
 Status GuestVm::await_agent(const std::function<bool()>& condition, std::string_view doing,
                             Deadline deadline) {
+  const bool captured = agent_->in_capture_kernel();
+  const auto crashed = [&] { return agent_->in_capture_kernel() != captured; };
   RIG_ASSIGN(const bool came, wait(
                                   [&] {
-                                    return condition() || agent_->broken() ||
+                                    return condition() || agent_->broken() || crashed() ||
                                            guest_ != Guest::kRunning || agent_wire_->ended();
                                   },
                                   deadline, doing));
   if (condition()) return {};
+  if (crashed()) return fail(Blame::kKernel, "the guest's kernel crashed while {}", doing);
   if (agent_->broken()) return tl::unexpected(*agent_->broken());
   if (guest_ == Guest::kHalted || guest_ == Guest::kFault) {
     return fail(Blame::kRig, "the guest does not answer while {}: {}", doing, guest_state());
@@ -159,6 +219,57 @@ Result<std::chrono::seconds> GuestVm::arm_watchdog(std::chrono::seconds time, De
                 got.seconds);
   }
   return std::chrono::seconds(got.seconds);
+}
+
+Status GuestVm::load_crash_kernel(const CrashKernel& kernel, Deadline deadline) {
+  RIG_TRY(ask(
+      guest::LoadCrashKernel{
+          .kernel = kernel.kernel, .initramfs = kernel.initramfs, .cmdline = kernel.cmdline},
+      "loading the capture kernel", deadline));
+  agent_->expect_capture();
+  return {};
+}
+
+Status GuestVm::load_crash_segments(const CrashSegments& image, Deadline deadline) {
+  guest::LoadCrashSegments message{.entry = image.entry, .files = {}, .blobs = {}, .places = {}};
+  for (const bool files : {true, false}) {
+    for (const CrashSegments::Segment& segment : image.segments) {
+      if (segment.file.empty() == files) continue;
+      if (files) message.files.push_back(segment.file);
+      if (!files) message.blobs.push_back(segment.bytes);
+      message.places.insert(message.places.end(), {segment.address, segment.size});
+    }
+  }
+  RIG_TRY(ask(message, "loading the capture kernel", deadline));
+  agent_->expect_capture();
+  return {};
+}
+
+Status GuestVm::read_ranges(std::string_view guest_path, std::span<const FileRange> ranges,
+                            const ExtentSink& sink, Deadline deadline) {
+  constexpr std::size_t kTogether = 4096;  // ranges in a request
+  constexpr std::size_t kAhead = 2;        // requests: the agent never waits for the next one
+  const std::string doing = fmt::format("reading {}", guest_path);
+  RIG_TRY(await_agent([&] { return agent_->info().has_value(); }, doing, deadline));
+  ExtentCheck check(ranges);
+  Status taken;
+  const auto take = [&](std::uint64_t offset, std::string_view bytes) {
+    if (taken) taken = check.take(offset, bytes.size());
+    if (taken) taken = sink(offset, as_bytes(bytes));
+  };
+  AskedRanges asked(*agent_);
+  while (!ranges.empty() || !asked.empty()) {
+    if (!ranges.empty() && asked.size() < kAhead) {
+      const std::size_t count = std::min(ranges.size(), kTogether);
+      RIG_TRY(asked.ask(guest_path, ranges.first(count), take));
+      ranges = ranges.subspan(count);
+      continue;
+    }
+    RIG_TRY(await_agent([&] { return !taken || asked.answered(); }, doing, deadline));
+    RIG_TRY(taken);
+    RIG_TRY(refusal(asked.take_answer(), doing));
+  }
+  return taken;
 }
 
 Status GuestVm::power_off(Deadline deadline) {

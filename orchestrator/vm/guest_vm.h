@@ -45,6 +45,10 @@ class GuestVm : public Vm {
   Status start_program(const std::vector<std::string>& argv, Deadline) override;
   Result<std::chrono::seconds> arm_watchdog(std::chrono::seconds time, Deadline) override;
   Status power_off(Deadline) override;
+  Status load_crash_kernel(const CrashKernel& kernel, Deadline) override;
+  Status load_crash_segments(const CrashSegments& image, Deadline) override;
+  Status read_ranges(std::string_view guest_path, std::span<const FileRange> ranges,
+                     const ExtentSink& sink, Deadline) override;
 
   Status set_breakpoints(std::span<const VirtAddr> addresses, Deadline) override;
   Status remove_breakpoint(VirtAddr address, Deadline) override;

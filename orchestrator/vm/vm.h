@@ -23,6 +23,7 @@
 #include "base/deadline.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/file_ranges.h"
 #include "base/progress.h"
 #include "scenario/guest.h"
 
@@ -57,6 +58,7 @@ enum class EventKind {
   kWatchdog,       // the watchdog device fired
   kBreakpoint,     // cpu is about to execute address; all vCPUs are stopped
   kHello,          // the agent is up
+  kCaptureHello,   // so is the agent of the capture kernel: the guest's kernel has crashed
   kHeartbeat,      // work: the agent's counter of work done; programs; uptime
   kProgramOutput,  // text: bytes of the running program; is_stderr
   kProgramExited,  // code: 0.. or 128 + signal
@@ -90,6 +92,25 @@ struct GuestInfo {
   std::string cmdline;                     // /proc/cmdline
   std::chrono::nanoseconds boot_time{};    // since the kernel started
   std::vector<std::string> module_errors;  // drivers of the initramfs that did not load
+  bool capture = false;                    // it is a capture kernel's (kdump)
+};
+
+// What a guest boots into when its kernel crashes (kdump). Paths in the guest.
+struct CrashKernel {
+  std::string kernel;
+  std::string initramfs;
+  std::string cmdline;
+};
+
+// The same, put together by the host.
+struct CrashSegments {
+  struct Segment {
+    std::string file;   // of the guest; or
+    std::string bytes;  // what to put there
+    std::uint64_t address = 0, size = 0;
+  };
+  std::uint64_t entry = 0;
+  std::vector<Segment> segments;
 };
 
 enum class DumpFormat { kKdumpZlib, kKdumpLzo, kKdumpSnappy, kElf };
@@ -151,6 +172,15 @@ class Vm {
   // Returns what the driver made of the time. No watchdog in the guest is Blame::kKernel.
   virtual Result<std::chrono::seconds> arm_watchdog(std::chrono::seconds time, Deadline) = 0;
   virtual Status power_off(Deadline) = 0;  // returns once the machine is off
+
+  // From now on a crash leads into the capture kernel, whose agent takes over (kCaptureHello): it
+  // answers all requests that follow. No event tells of the crash itself then.
+  virtual Status load_crash_kernel(const CrashKernel& kernel, Deadline) = 0;
+  virtual Status load_crash_segments(const CrashSegments& image, Deadline) = 0;
+  // Parts of a file of the guest that is too large for get_file(), in order; pages of zeros are
+  // left out.
+  virtual Status read_ranges(std::string_view guest_path, std::span<const FileRange> ranges,
+                             const ExtentSink& sink, Deadline) = 0;
 
   virtual Status stop(Deadline) = 0;    // halts the vCPUs; no event
   virtual Status resume(Deadline) = 0;  // lets them go on

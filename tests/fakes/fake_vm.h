@@ -113,6 +113,23 @@ class FakeVm : public vm::Vm {
     return watchdog.value_or(time);
   }
   Status power_off(Deadline) override { return called("power_off"); }
+  Status load_crash_kernel(const vm::CrashKernel& kernel, Deadline) override {
+    return called("load_crash_kernel", {kernel.kernel, kernel.initramfs, kernel.cmdline});
+  }
+  Status load_crash_segments(const vm::CrashSegments& image, Deadline) override {
+    return called("load_crash_segments", {fmt::format("{} of them", image.segments.size())});
+  }
+  Status read_ranges(std::string_view guest_path, std::span<const FileRange> ranges,
+                     const ExtentSink& sink, Deadline) override {
+    RIG_TRY(called("read_ranges", {guest_path}));
+    const auto file = guest_files.find(guest_path);
+    if (file == guest_files.end()) return fail(Blame::kKernel, "cannot open {}", guest_path);
+    for (const FileRange& range : ranges) {
+      RIG_TRY(sink(range.offset,
+                   as_bytes(std::string_view(file->second).substr(range.offset, range.size))));
+    }
+    return {};
+  }
   Status stop(Deadline) override { return called("stop"); }
   Status resume(Deadline) override { return called("resume"); }
   Result<bool> inject_nmi(Deadline) override {

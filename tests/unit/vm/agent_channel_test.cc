@@ -15,8 +15,9 @@ class AgentChannelTest : public testing::Test {
   void agent_says(std::uint32_t id, const M& message) {
     channel_.feed(*guest::encode_frame(id, message));
   }
-  void say_hello() {
+  void say_hello(std::uint64_t capture = 0) {
     guest::Hello hello;
+    hello.capture = capture;
     hello.release = "6.1.0";
     hello.boot_ns = 2'000'000'000;
     hello.module_errors = {"i6300esb.ko: No such device"};
@@ -170,6 +171,52 @@ TEST_F(AgentChannelTest, OversizedRequestIsTheCallersFault) {
   ASSERT_FALSE(id);
   EXPECT_EQ(id.error().blame, Blame::kInput);
   EXPECT_TRUE(sent_.empty());
+}
+
+TEST_F(AgentChannelTest, CaptureKernelsAgentTakesOver) {
+  say_hello();
+  const auto before = channel_.request(guest::ReadFile{.path = "/a"});
+  channel_.expect_capture();
+  const std::string cut = *guest::encode_frame(*before, guest::FileChunk{.bytes = "half of it"});
+  channel_.feed(cut.substr(0, cut.size() / 2));
+  say_hello(1);
+  ASSERT_EQ(events_.size(), 2u) << why();
+  EXPECT_EQ(events_[1].kind, EventKind::kCaptureHello);
+  EXPECT_TRUE(channel_.in_capture_kernel());
+  EXPECT_FALSE(channel_.answered(*before));
+
+  // It may still answer what it never was to hear; that is nobody's.
+  agent_says(*before, guest::Done{.error = 2, .what = "open /a"});
+  const auto after = channel_.request(guest::ReadFile{.path = "/b"});
+  agent_says(*after, guest::FileChunk{.bytes = "b"});
+  agent_says(*after, guest::Done{});
+  EXPECT_EQ(channel_.take_answer(*after).file, "b");
+  EXPECT_FALSE(channel_.broken()) << why();
+  say_hello(1);
+  EXPECT_THAT(why(), HasSubstr("started over")) << "once";
+}
+
+TEST_F(AgentChannelTest, CaptureKernelNobodyLoadedIsABreach) {
+  say_hello();
+  say_hello(1);
+  EXPECT_THAT(why(), HasSubstr("started over"));
+}
+
+TEST_F(AgentChannelTest, PartsOfAFileGoToWhoAskedUntilHeLetsGo) {
+  std::string got;
+  const auto id = channel_.read_ranges({.path = "/proc/vmcore", .ranges = {0, 8}},
+                                       [&](std::uint64_t offset, std::string_view bytes) {
+                                         got += fmt::format("{}{} ", offset, bytes);
+                                       });
+  agent_says(*id, guest::FileExtent{.offset = 0, .bytes = "ab"});
+  agent_says(*id, guest::FileExtent{.offset = 4, .bytes = "cd"});
+  channel_.let_go(*id);
+  agent_says(*id, guest::FileExtent{.offset = 6, .bytes = "ef"});
+  EXPECT_EQ(got, "0ab 4cd ");
+  agent_says(*id, guest::Done{});
+  EXPECT_TRUE(channel_.answered(*id));
+  agent_says(*id, guest::FileExtent{.offset = 6, .bytes = "ef"});
+  EXPECT_THAT(why(), HasSubstr("not open"));
 }
 
 }  // namespace
