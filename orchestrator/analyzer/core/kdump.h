@@ -47,6 +47,8 @@ struct KdumpPageDescriptor {
 static_assert(sizeof(KdumpPageDescriptor) == 24);
 
 inline constexpr std::uint32_t kKdumpIncomplete = 0x8;
+// The dump level at which what was left out is known: makedumpfile -d 1.
+inline constexpr std::uint32_t kKdumpOnlyZeros = 1;
 
 // What the headers say, checked and with the versions' differences ironed out.
 struct KdumpLayout {

@@ -95,6 +95,11 @@ tl::expected<void, Absence> KdumpMemory::read_part(std::uint64_t page, std::uint
     return {};
   }
   const auto descriptor = find(page);
+  if (!descriptor && descriptor.error() == Absence::kExcluded &&
+      layout_.dump_level == kKdumpOnlyZeros) {
+    std::memset(out.data(), 0, out.size());
+    return {};
+  }
   if (!descriptor) return tl::unexpected(descriptor.error());
   if ((descriptor->flags & kCompressionFlags) == 0) {
     if (descriptor->size != layout_.block_size || !file_->read(descriptor->offset + inside, out)) {
