@@ -3,9 +3,12 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/arch.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "image/boot_image.h"
@@ -15,6 +18,16 @@
 namespace rig {
 
 inline constexpr auto kInjectTime = std::chrono::seconds(30);  // for each request of the agent
+
+// The guest's kernel boots a capture kernel when it crashes, which is in its initramfs.
+struct KdumpPlan {
+  Arch arch = Arch::kX86_64;
+  std::string cmdline;  // of the capture kernel
+  fs::path kernel;      // as they are in the guest, too
+  fs::path initramfs;
+  unsigned cpus = 1;        // of the guest
+  std::uint32_t level = 0;  // what its core leaves out
+};
 
 // The same for all attempts of a cell.
 struct Payload {
@@ -28,6 +41,7 @@ struct Payload {
   std::string module_params;  // "late_write=1"
   fs::path program;           // static executable to run, or empty
   std::vector<std::string> program_args;
+  std::optional<KdumpPlan> kdump = {};  // nothing: the core is taken by the machine
 };
 
 // Into a guest that has booted: the files, then the module is loaded, then the program started. An

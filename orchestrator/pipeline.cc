@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "cmdline_check.h"
 #include "image/boot_image.h"
+#include "kdump_phase.h"
 #include "machine_config.h"
 #include "scenario/kernel_spec.h"
 #include "store/run_folder.h"
@@ -68,6 +69,11 @@ Result<Payload> prepare(const scenario::Cell& cell, const PipelineOptions& optio
   }
   append(initramfs.drivers, payload.drivers);
   append(initramfs.drivers, needed);
+  std::string reserved;
+  if (cell.capture() != scenario::Capture::kQmp) {
+    RIG_ASSIGN(payload.kdump, plan_kdump(cell, payload.kernel, {agent, console, panic}, initramfs));
+    reserved = crash_reservation(cell);
+  }
   RIG_ASSIGN(payload.initramfs, image::build_initramfs(payload.kernel, initramfs));
   // What the attempt is about must have been loaded.
   if (payload.module_in_boot) payload.drivers.push_back(payload.module.stem().string());
@@ -77,6 +83,7 @@ Result<Payload> prepare(const scenario::Cell& cell, const PipelineOptions& optio
   // On a busy host ticks come late, and the kernel would panic: "IO-APIC + timer doesn't work!".
   // Guests that know their hypervisor (KVM, Hyper-V, VMware) switch that check off themselves.
   if (cell.arch == Arch::kX86_64) payload.cmdline += "no_timer_check ";
+  payload.cmdline += reserved;
   payload.cmdline += fmt::format("{}", fmt::join(cell.cmdline(), " "));
   if (const auto& stress = cell.scenario->stress) {
     RIG_ASSIGN(payload.program,

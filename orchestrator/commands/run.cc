@@ -6,10 +6,13 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "commands/execute.h"
 #include "commands/output.h"
 #include "commands/verbs.h"
+#include "scenario/capture_reader.h"
 #include "scenario/plan.h"
 
 namespace rig::commands {
@@ -19,6 +22,8 @@ struct RunArguments {
   std::vector<std::string> scenarios;
   scenario::Selection selection;
   unsigned repeat = 0;
+  std::string capture;
+  std::optional<unsigned> dump_level;
   bool dry_run = false;
   ExecuteArguments execute;
 };
@@ -49,6 +54,10 @@ Status print_cells(const std::vector<scenario::Cell>& cells, bool json) {
 Result<int> run_scenarios(RunArguments arguments, const Context& context) {
   RIG_ASSIGN(const Layout layout, Layout::find());
   if (arguments.repeat != 0) arguments.selection.repeat = arguments.repeat;
+  arguments.selection.dump_level = arguments.dump_level;
+  if (!arguments.capture.empty()) {
+    RIG_ASSIGN(arguments.selection.capture, scenario::parse_capture(arguments.capture));
+  }
   RIG_ASSIGN(const auto cells, select_cells(layout, arguments.scenarios, arguments.selection));
   if (arguments.dry_run) {
     RIG_TRY(print_cells(cells, arguments.execute.json));
@@ -75,6 +84,11 @@ Action declare_run(CLI::App& app) {
   narrow("--variant", arguments->selection.variant, "only these variants");
   app.add_option("--repeat", arguments->repeat, "attempts per cell, instead of the scenario's")
       ->check(CLI::Range(1u, 10000u));
+  app.add_option("--capture", arguments->capture,
+                 "who takes the core: qmp, or kdump in the guest; instead of the scenario's");
+  app.add_option("--dump-level", arguments->dump_level,
+                 "what kdump leaves out, as makedumpfile -d; instead of the scenario's")
+      ->check(CLI::Range(0u, scenario::kMaxDumpLevel));
   app.add_flag("--dry-run", arguments->dry_run, "print the cells that would run, and stop");
   add_execute_options(app, arguments->execute);
   return [arguments](const Context& context) { return run_scenarios(*arguments, context); };

@@ -70,11 +70,18 @@ Result<std::string> file_sha256(const fs::path& path);
 // InitramfsSpec.
 Result<std::vector<std::string>> module_depends(const fs::path& module);
 
+// A file of the initramfs, beside what every one has.
+struct InitramfsFile {
+  fs::path from;
+  std::string to;  // absolute, in a folder that is there: "/lib/crashrig/kdump/kernel"
+};
+
 struct InitramfsSpec {
   fs::path agent;                    // the static PID 1
   std::vector<std::string> drivers;  // kernel modules by name; what they need comes along
   fs::path module = {};              // a built one to load after them, or empty
   std::string module_params = {};
+  std::vector<InitramfsFile> files = {};
 };
 
 // A newc cpio archive with the agent as /init and the drivers in dependency order, listed in

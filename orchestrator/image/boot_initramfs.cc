@@ -13,14 +13,15 @@ namespace rig::image {
 namespace {
 
 constexpr std::string_view kInitramfsFormat =
-    "initramfs 1";  // raise it when the layout below changes
+    "initramfs 2";  // raise it when the layout below changes
 constexpr auto kInitramfsPatience =
     std::chrono::minutes(1);  // another run writes one in milliseconds
 constexpr std::uint64_t kLargestModule = 256 << 20;
 
 // Parents before children: the kernel's unpacker makes no folders of its own.
-constexpr const char* kFolders[] = {"dev",  "etc", "lib", "lib/crashrig", "lib/modules",
-                                    "proc", "run", "sys", "tmp"};
+constexpr const char* kFolders[] = {
+    "dev",         "etc",  "lib", "lib/crashrig", "lib/crashrig/kdump",
+    "lib/modules", "proc", "run", "sys",          "tmp"};
 
 // A module as the guest loads it: plain, whatever the package compresses its modules with.
 Result<std::string> read_module(const fs::path& file) {
@@ -66,6 +67,10 @@ Status write_cpio(const fs::path& target, const Kernel& kernel, const InitramfsS
     RIG_TRY(cpio.add_file(path, 0644, content));
     list += fmt::format("/{} {}\n", path, spec.module_params);
   }
+  for (const InitramfsFile& file : spec.files) {
+    RIG_ASSIGN(const MappedFile content, MappedFile::open(file.from));
+    RIG_TRY(cpio.add_file(file.to.substr(1), 0644, as_text(content.bytes())));
+  }
   RIG_TRY(cpio.add_file(std::string(guest::kModuleListPath).substr(1), 0644, list));
   return cpio.close();
 }
@@ -80,6 +85,10 @@ Result<fs::path> find_or_write(const Kernel& kernel, const InitramfsSpec& spec) 
   if (!spec.module.empty()) {
     hash.add(spec.module.filename().string()).add(spec.module_params);
     RIG_TRY(hash.add_file(spec.module));
+  }
+  for (const InitramfsFile& file : spec.files) {
+    hash.add(file.to);
+    RIG_TRY(hash.add_file(file.from));
   }
   RIG_ASSIGN(const fs::path cache, cache_dir());
   const fs::path folder = cache / "initramfs";

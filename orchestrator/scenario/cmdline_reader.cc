@@ -8,7 +8,7 @@
 namespace rig::scenario {
 namespace {
 
-std::string quoted(const std::string& text) {
+std::string in_quotes(const std::string& text) {
   return fmt::format("'{}'", printable(text));
 }
 
@@ -34,7 +34,7 @@ std::vector<std::string> read_cmdline(const Node& node, Problems& problems) {
     if (has_blanks(item.text)) {
       problems.add(item.mark, fmt::format("a kernel parameter has no blanks: write {} as separate "
                                           "items",
-                                          quoted(item.text)));
+                                          in_quotes(item.text)));
     }
     if (auto text = read_text(item, "an item of 'cmdline'", problems)) {
       parameters.push_back(std::move(*text));
@@ -53,10 +53,10 @@ std::vector<std::string> read_ignored_ok(const Node& node, const std::vector<std
     if (!name) continue;
     if (name->find('=') != std::string::npos) {
       problems.add(item.mark, fmt::format("'ignored_ok' takes names: write {} instead of {}",
-                                          quoted(name_of(*name)), quoted(*name)));
+                                          in_quotes(name_of(*name)), in_quotes(*name)));
     } else if (std::find(valid.begin(), valid.end(), *name) == valid.end()) {
       problems.add(item.mark, fmt::format("'ignored_ok' names {}, which is not in 'cmdline'{}",
-                                          quoted(*name), suggest(*name, valid)));
+                                          in_quotes(*name), suggest(*name, valid)));
     } else {
       names.push_back(std::move(*name));
     }

@@ -77,6 +77,16 @@ std::optional<Entry> Cell::boot() const {
   return detector.boot ? detector.boot : scenario->boot;
 }
 
+Capture Cell::capture() const {
+  if (detector.capture) return *detector.capture;
+  return scenario->capture.value_or(Capture::kQmp);
+}
+
+unsigned Cell::dump_level() const {
+  if (detector.dump_level) return *detector.dump_level;
+  return scenario->dump_level.value_or(kMaxDumpLevel);
+}
+
 Expectation Cell::expectation() const {
   const bool own = variant.has_expectation();
   const auto& on = own ? variant.expect_on : detector.expect_on;
@@ -166,6 +176,25 @@ Result<std::vector<std::string>> kernels_to_run(const Scenario& scenario,
   return kernels;
 }
 
+// What the command line says of the capture holds for every detector.
+Detector with_capture(Detector detector, const Selection& selection) {
+  if (selection.capture) detector.capture = selection.capture;
+  if (selection.dump_level) detector.dump_level = selection.dump_level;
+  return detector;
+}
+
+// A core that `stop_at` takes is the machine's: the guest's own kernel would have to crash for it.
+Status check_captures(const std::vector<Cell>& cells) {
+  for (const Cell& cell : cells) {
+    if (cell.capture() == Capture::kQmp || cell.stop_at().empty()) continue;
+    return fail_hint(Blame::kInput, "capture: qmp for this detector, or no stop_at",
+                     "detector '{}' of scenario '{}' stops the guest before it crashes (stop_at): "
+                     "kdump has no part in that core",
+                     cell.detector.name, cell.scenario->name);
+  }
+  return {};
+}
+
 bool on_arch(const Detector& detector, Arch arch) {
   return detector.arch.empty() ||
          std::find(detector.arch.begin(), detector.arch.end(), arch) != detector.arch.end();
@@ -212,13 +241,14 @@ Result<std::vector<Cell>> plan(std::shared_ptr<const Scenario> scenario,
           cells.push_back({.scenario = scenario,
                            .arch = arch,
                            .kernel = kernel,
-                           .detector = detector,
+                           .detector = with_capture(detector, selection),
                            .variant = variant,
                            .repeat = selection.repeat.value_or(scenario->repeat)});
         }
       }
     }
   }
+  RIG_TRY(check_captures(cells));
   return cells;
 }
 

@@ -15,6 +15,8 @@ namespace rig::scenario {
 struct Selection {
   std::vector<std::string> arch = {}, kernel = {}, detector = {}, variant = {};
   std::optional<unsigned> repeat = {};
+  std::optional<Capture> capture = {};  // instead of the scenario's and the detectors', as the next
+  std::optional<unsigned> dump_level = {};
 };
 
 // One point of the matrix arch x kernel x detector x variant.
@@ -31,7 +33,9 @@ struct Cell {
   std::vector<std::string> cmdline() const;     // scenario's, then the detector's
   std::vector<std::string> ignored_ok() const;  // names of those that may be without effect
   std::optional<Entry> boot() const;            // the detector's, else the scenario's
-  std::vector<std::string> stop_at() const;     // the detector's, else the scenario's
+  Capture capture() const;                      // likewise, as the next
+  unsigned dump_level() const;
+  std::vector<std::string> stop_at() const;  // the detector's, else the scenario's
   // What the load is called with; empty without one.
   std::vector<std::string> load_arguments() const;
   Expectation expectation() const;

@@ -34,6 +34,24 @@ struct Module {
   std::string text() const;
 };
 
+// Who takes the core of a guest that crashed.
+enum class Capture {
+  kQmp,    // the machine, which stops
+  kKdump,  // the guest: its kernel boots a capture kernel
+};
+struct NamedCapture {
+  std::string_view name;
+  Capture capture;
+};
+inline constexpr NamedCapture kCaptures[] = {{"qmp", Capture::kQmp}, {"kdump", Capture::kKdump}};
+constexpr std::string_view to_string(Capture capture) {
+  for (const NamedCapture& each : kCaptures) {
+    if (each.capture == capture) return each.name;
+  }
+  return "unknown";
+}
+inline constexpr unsigned kMaxDumpLevel = 31;
+
 struct Variant {
   std::string name;
   Module module;                              // may be empty
@@ -58,7 +76,9 @@ struct Detector {
   std::vector<std::string> stop_at = {};  // reporting functions to stop at; empty: the scenario's
   std::vector<std::string> args = {};     // of the load, after those of the scenario
   std::vector<Arch> arch = {};            // some of the scenario's; empty: all of them
-  Expectation expect;                     // of the variants that do not survive
+  std::optional<Capture> capture = {};    // overrides the scenario's, as the next
+  std::optional<unsigned> dump_level = {};
+  Expectation expect;  // of the variants that do not survive
   // Instead of `expect` on these kernels, by name without the ABI ("debian-6.1-kasan"), or on an
   // architecture. Where both are given the kernel's counts.
   std::map<std::string, Expectation> expect_on = {};
@@ -96,6 +116,8 @@ struct Scenario {
   std::vector<std::string> cmdline;
   std::vector<std::string> ignored_ok;  // names of parameters that may be without effect
   std::vector<std::string> stop_at;     // oops/reporting_functions.h, or "fn:NAME"
+  std::optional<Capture> capture;       // absent: qmp
+  std::optional<unsigned> dump_level;   // of kdump; absent: all of its bits
   std::vector<Detector> detectors;      // in the file's order, as are the variants
   std::vector<Variant> variants;
   std::optional<Stress> stress;

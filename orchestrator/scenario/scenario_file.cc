@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "scenario/capture_reader.h"
 #include "scenario/cmdline_reader.h"
 #include "scenario/guest_reader.h"
 #include "scenario/kernel_file.h"
@@ -74,6 +75,10 @@ Scenario ScenarioReader::read(const Node& root) {
   if (const Node* node = map.find("cmdline")) scenario_.cmdline = read_cmdline(*node, problems_);
   if (const Node* node = map.find("stop_at")) {
     scenario_.stop_at = read_stop_at(*node, options_, problems_);
+  }
+  if (const Node* node = map.find("capture")) scenario_.capture = read_capture(*node, problems_);
+  if (const Node* node = map.find("dump_level")) {
+    scenario_.dump_level = read_dump_level(*node, problems_);
   }
   read_detectors(map.find("detectors"));
   if (const Node* node = map.find("ignored_ok")) {
@@ -198,6 +203,12 @@ void ScenarioReader::read_detectors(const Node* node) {
     if (const Node* boot = map.find("boot")) detector.boot = read_boot(*boot, problems_);
     if (const Node* stop_at = map.find("stop_at")) {
       detector.stop_at = read_stop_at(*stop_at, options_, problems_);
+    }
+    if (const Node* capture = map.find("capture")) {
+      detector.capture = read_capture(*capture, problems_);
+    }
+    if (const Node* level = map.find("dump_level")) {
+      detector.dump_level = read_dump_level(*level, problems_);
     }
     if (const Node* args = map.find("args")) {
       detector.args = read_words(*args, "'args'", "[--disk-only]");

@@ -121,6 +121,7 @@ json::value write(const Attempt& attempt) {
           {"reason", text_or_null(attempt.reason)},
           {"retried", std::move(retried)},
           {"core", text_or_null(attempt.core)},
+          {"captured_by", text_or_null(attempt.captured_by)},
           {"core_format", text_or_null(attempt.core_format)},
           {"findings", text_or_null(attempt.findings)},
           {"console", text_or_null(attempt.console)},
@@ -357,6 +358,7 @@ Attempt read_attempt(const Reader& from) {
   attempt.reason = from.at("reason").text();
   for (const Reader& error : from.at("retried").items()) attempt.retried.push_back(error.text());
   attempt.core = from.at("core").text();
+  attempt.captured_by = from.at("captured_by").text();
   attempt.core_format = from.at("core_format").text();
   attempt.findings = from.at("findings").text();
   attempt.console = from.at("console").text();
