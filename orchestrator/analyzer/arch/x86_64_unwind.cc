@@ -22,6 +22,7 @@ constexpr std::uint64_t kModulesEnd = 0xffff'ffff'ff00'0000;
 constexpr std::uint64_t kFtraceSaveRegs = 1 << 2;
 constexpr unsigned kMaxFtraceOps = 1024;
 constexpr unsigned kMaxRethooks = 1024;
+constexpr std::uint64_t kMaxBareFrame = 1024;  // of a function without tables, in bytes
 
 // Code that no table of symbols has: a trampoline, a BPF program, a slot of kprobes.
 bool could_be_code(const Kernel& kernel, VirtAddr address) {
@@ -338,6 +339,10 @@ class Stepper {
     if (!stack) {
       return UnwindStep::lost(fmt::format("{}, and the stack pointer {} is on no stack", why, sp));
     }
+    if (auto step = by_call(*stack, sp)) {
+      step->why = why + "; guessed: the word that a call of this function left on the stack";
+      return *std::move(step);
+    }
     if (auto step = by_frame_pointer(*stack, sp)) {
       step->why = why + "; guessed by the frame pointer";
       return *std::move(step);
@@ -358,6 +363,30 @@ class Stepper {
     return UnwindStep::lost(fmt::format("{}, and no return address follows on the {}{}", why,
                                         stack->name,
                                         bytes.size() < room ? ", as far as it was read" : ""));
+  }
+
+  // The way back from a function without tables, as __crash_kexec is (STACK_FRAME_NON_STANDARD):
+  // its frame pointer may be its caller's already, and would lead past that one.
+  std::optional<UnwindStep> by_call(const StackRange& stack, VirtAddr sp) const {
+    const VirtAddr look_up = at_.exact ? at_.pc : at_.pc - 1;
+    const auto code = kernel_.code(look_up);
+    if (!code) return std::nullopt;
+    const VirtAddr function = look_up - code->offset;
+    VirtAddr end = std::min(stack.end(), sp + kMaxBareFrame);
+    if (at_.fp && *at_.fp > sp) end = std::min(end, *at_.fp);
+    for (VirtAddr at{align_up(raw(sp), kWord)}; at < end; at += kWord) {
+      const auto value = word(at);
+      if (!value || !is_return_address(kernel_, *value) ||
+          !call_leads_to(kernel_, VirtAddr{*value}, function, {})) {
+        continue;
+      }
+      UnwindStep step;
+      step.kind = UnwindStep::Kind::kCaller;
+      step.reliable = false;
+      step.next = {VirtAddr{*value}, at + kWord, at_.fp, false, {}};
+      return step;
+    }
+    return std::nullopt;
   }
 
   // A function that keeps a frame pointer has the caller's RBP and the return address there.

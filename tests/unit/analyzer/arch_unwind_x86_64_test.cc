@@ -96,6 +96,27 @@ TEST(UnwindX86, AnInterruptIsCrossedToTheStackThatItInterrupted) {
   EXPECT_EQ(trace.end, "the task was started here");
 }
 
+// As __crash_kexec in a core that kdump took: RBP is still its caller's.
+TEST(UnwindX86, AFunctionWithoutTablesIsLeftByTheCallThatLedToIt) {
+  OrcKernel guest;
+  const auto bare = guest.function("bare");
+  guest.row({.address = bare});  // no tables from here on
+  const auto caller = guest.function("caller");
+  guest.row({.address = caller, .sp_reg = fake::kBp, .sp_offset = 16});
+  const auto other = guest.plain("other", 0);
+  const auto fork = guest.function("ret_from_fork");
+  guest.row({.address = fork, .end = true});
+  const std::uint64_t back = guest.after_call(caller, 0x40);
+  guest.memory.put(back - 4, static_cast<std::uint32_t>(bare - back));
+  guest.push(kTop - 0x300, guest.after_call(other, 0x20));  // of a call that has returned
+  guest.push(kTop - 0x2f0, back);
+  guest.push(kTop - 0x200, 0);
+  guest.push(kTop - 0x1f8, guest.after_call(fork, 0x22));
+  const auto trace = guest.walk(bare + 0x30, kTop - 0x308, kTop - 0x200);
+  EXPECT_THAT(functions_of(trace), ElementsAre("bare", "? caller", "ret_from_fork"));
+  EXPECT_THAT(trace.frames[1].note, HasSubstr("a call of this function left"));
+}
+
 // The push that a probe replaced has not been executed, although RIP is behind its only byte.
 TEST(UnwindX86, ABreakpointIsLeftByWhatHeldInFrontOfIt) {
   OrcKernel guest;
