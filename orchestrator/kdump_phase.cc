@@ -113,6 +113,7 @@ Result<KdumpPlan> plan_kdump(const scenario::Cell& cell, const image::Kernel& ke
   KdumpPlan plan;
   plan.arch = cell.arch;
   plan.level = cell.dump_level();
+  plan.both = cell.capture() == scenario::Capture::kBoth;
   plan.kernel = kernel.vmlinuz;
   plan.initramfs = archive;
   plan.cpus = cell.scenario->guest.cpus;
@@ -147,6 +148,23 @@ Status load_capture_kernel(vm::Vm& machine, const KdumpPlan& plan) {
   if (status || status.error().blame != Blame::kKernel) return status;
   return fail_hint(Blame::kRig, "EADDRNOTAVAIL (99) is too small a crashkernel=; or capture: qmp",
                    "the guest's kernel takes no capture kernel: {}", status.error().what);
+}
+
+std::vector<std::string> differences(const analyzer::Findings& machines,
+                                     const analyzer::Findings& kdumps) {
+  std::vector<std::string> lines;
+  const auto add_missing = [&](std::string_view whose, const auto& from, const auto& other) {
+    for (const analyzer::Finding& each : from.findings) {
+      const bool there = std::any_of(
+          other.findings.begin(), other.findings.end(), [&](const analyzer::Finding& finding) {
+            return finding.kind == each.kind && finding.summary == each.summary;
+          });
+      if (!there) lines.push_back(fmt::format("only {}: {}: {}", whose, each.kind, each.summary));
+    }
+  };
+  add_missing("the machine's", machines, kdumps);
+  add_missing("kdump's", kdumps, machines);
+  return lines;
 }
 
 Result<AwaitedCapture> await_capture_kernel(vm::Vm& machine, Clock::duration limit,

@@ -6,7 +6,9 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "analyzer/findings.h"
 #include "base/deadline.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -35,6 +37,15 @@ std::string crash_reservation(const scenario::Cell& cell);
 
 // vm: into a guest that has booted.
 Status load_capture_kernel(vm::Vm& machine, const KdumpPlan& plan);
+
+// Where the machine's core is the same kernel's at the same moment (`capture: both`): every way
+// into the capture kernel leads through it, after the last word of the panic. When the capture
+// kernel speaks, the CPUs' registers are its own.
+inline constexpr std::string_view kBeforeCapture = "__crash_kexec";
+
+// What the findings of one have that the other's have not, a line each: "only the machine's: ...".
+std::vector<std::string> differences(const analyzer::Findings& machines,
+                                     const analyzer::Findings& kdumps);
 
 // What became of a guest whose kernel has reported something.
 enum class CaptureKernel {

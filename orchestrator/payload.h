@@ -27,6 +27,7 @@ struct KdumpPlan {
   fs::path initramfs;
   unsigned cpus = 1;        // of the guest
   std::uint32_t level = 0;  // what its core leaves out
+  bool both = false;        // the machine takes a core, too, right before
 };
 
 // The same for all attempts of a cell.

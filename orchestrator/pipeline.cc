@@ -2,6 +2,7 @@
 #include "pipeline.h"
 
 #include <algorithm>
+#include <array>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -91,6 +92,11 @@ Result<Payload> prepare(const scenario::Cell& cell, const PipelineOptions& optio
     payload.program_args = cell.load_arguments();
   }
   return payload;
+}
+
+// The names of its files, whatever they are relative to.
+std::array<std::string*, 4> files_of(store::Attempt& attempt) {
+  return {&attempt.core, &attempt.machine_core, &attempt.findings, &attempt.console};
 }
 
 // As `boot:` calls it. Not always what was asked for: a kernel without CONFIG_PVH has one way in.
@@ -256,10 +262,12 @@ Status Attempts::run_one(unsigned index) {
   // The core of what was expected is no news, and large.
   if (attempt.outcome == verdict::Outcome::kExpectedCrash && !options_.keep_core) {
     std::error_code ignored;
-    fs::remove(attempt.core, ignored);
-    attempt.core.clear();
+    for (std::string* core : {&attempt.core, &attempt.machine_core}) {
+      if (!core->empty()) fs::remove(*core, ignored);
+      core->clear();
+    }
   }
-  for (std::string* file : {&attempt.core, &attempt.findings, &attempt.console}) {
+  for (std::string* file : files_of(attempt)) {
     if (!file->empty()) *file = store_.relative(*file);
   }
   const bool good = attempt.outcome == wanted(cell);
@@ -281,7 +289,7 @@ Result<store::Attempt> Attempts::try_until_judged(std::size_t cell_index,
   std::vector<std::string> errors;
   while (true) {
     RIG_ASSIGN(store::Attempt attempt, run_attempt(cell, payloads_[cell_index], options));
-    for (std::string* file : {&attempt.core, &attempt.findings, &attempt.console}) {
+    for (std::string* file : files_of(attempt)) {
       if (!file->empty()) *file = options.folder / *file;
     }
     attempt.retried = errors;

@@ -85,7 +85,7 @@ Action declare_run(CLI::App& app) {
   app.add_option("--repeat", arguments->repeat, "attempts per cell, instead of the scenario's")
       ->check(CLI::Range(1u, 10000u));
   app.add_option("--capture", arguments->capture,
-                 "who takes the core: qmp, or kdump in the guest; instead of the scenario's");
+                 "who takes the core: qmp, kdump in the guest, or both; instead of the scenario's");
   app.add_option("--dump-level", arguments->dump_level,
                  "what kdump leaves out, as makedumpfile -d; instead of the scenario's")
       ->check(CLI::Range(0u, scenario::kMaxDumpLevel));

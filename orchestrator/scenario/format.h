@@ -71,7 +71,7 @@ inline constexpr Key kScenarioKeys[] = {
     {"stop_at", "name or list of names", "none",
      "Where to stop the guest and take the core, before the kernel says (or repairs) anything: see "
      "[`stop_at`](#stop_at). For the detectors without one of their own"},
-    {"capture", "`qmp`, `kdump`", "`qmp`",
+    {"capture", "`qmp`, `kdump`, `both`", "`qmp`",
      "Who takes the core of a guest that crashed: the machine (`qmp`), or the guest itself, as in "
      "production: see [`capture`](#capture). For the detectors without one of their own"},
     {"dump_level", "number, 0 to 31", "`31`",
@@ -158,7 +158,7 @@ inline constexpr Key kDetectorKeys[] = {
     {"kernel", "as in the scenario", "the scenario's",
      "For what has to be compiled in, such as KASAN"},
     {"stop_at", "name or list of names", "the scenario's", "See [`stop_at`](#stop_at)"},
-    {"capture", "`qmp`, `kdump`", "the scenario's", "See [`capture`](#capture)"},
+    {"capture", "`qmp`, `kdump`, `both`", "the scenario's", "See [`capture`](#capture)"},
     {"dump_level", "number, 0 to 31", "the scenario's", "As in the scenario"},
     {"args", "list of texts", "`[]`",
      "Of the load, after those of `stress`: for a part of it that a detector must do without"},

@@ -38,12 +38,14 @@ struct Module {
 enum class Capture {
   kQmp,    // the machine, which stops
   kKdump,  // the guest: its kernel boots a capture kernel
+  kBoth,   // and the machine, right before that: for comparing
 };
 struct NamedCapture {
   std::string_view name;
   Capture capture;
 };
-inline constexpr NamedCapture kCaptures[] = {{"qmp", Capture::kQmp}, {"kdump", Capture::kKdump}};
+inline constexpr NamedCapture kCaptures[] = {
+    {"qmp", Capture::kQmp}, {"kdump", Capture::kKdump}, {"both", Capture::kBoth}};
 constexpr std::string_view to_string(Capture capture) {
   for (const NamedCapture& each : kCaptures) {
     if (each.capture == capture) return each.name;

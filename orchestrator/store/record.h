@@ -65,8 +65,11 @@ struct Attempt {
   std::string reason;  // how it ended: "guest panicked"
   // The errors of the tries before this one, which the rig itself failed; see --retries.
   std::vector<std::string> retried;
-  std::string core;          // path, relative to the run's folder; empty when not kept
-  std::string captured_by;   // "qmp", "kdump"; empty without a core
+  std::string core;         // path, relative to the run's folder; empty when not kept
+  std::string captured_by;  // "qmp", "kdump"; empty without a core
+  // Of `capture: both`: the machine's core beside kdump's, and how their findings differ.
+  std::string machine_core;
+  std::vector<std::string> core_differences;
   std::string core_format;   // as `crashrig run --format` calls it: "kdump-zlib"
   std::string findings;      // path of findings.json, relative; empty when there is none
   std::string console;       // path of console.log, relative

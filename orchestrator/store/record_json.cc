@@ -102,6 +102,8 @@ json::value write(const Attempt& attempt) {
   }
   json::array retried;
   for (const std::string& error : attempt.retried) retried.push_back(text(error));
+  json::array differences;
+  for (const std::string& line : attempt.core_differences) differences.push_back(text(line));
   return {{"outcome", text(verdict::to_string(attempt.outcome))},
           {"seconds",
            {{"boot", or_null(attempt.seconds.boot)},
@@ -122,6 +124,8 @@ json::value write(const Attempt& attempt) {
           {"retried", std::move(retried)},
           {"core", text_or_null(attempt.core)},
           {"captured_by", text_or_null(attempt.captured_by)},
+          {"machine_core", text_or_null(attempt.machine_core)},
+          {"core_differences", std::move(differences)},
           {"core_format", text_or_null(attempt.core_format)},
           {"findings", text_or_null(attempt.findings)},
           {"console", text_or_null(attempt.console)},
@@ -359,6 +363,10 @@ Attempt read_attempt(const Reader& from) {
   for (const Reader& error : from.at("retried").items()) attempt.retried.push_back(error.text());
   attempt.core = from.at("core").text();
   attempt.captured_by = from.at("captured_by").text();
+  attempt.machine_core = from.at("machine_core").text();
+  for (const Reader& line : from.at("core_differences").items()) {
+    attempt.core_differences.push_back(line.text());
+  }
   attempt.core_format = from.at("core_format").text();
   attempt.findings = from.at("findings").text();
   attempt.console = from.at("console").text();

@@ -10,8 +10,8 @@
 //                  "stopped": {...}, "hang": {...}, "report": {...},
 //                  "finding": {"kind", "confidence", "summary", "evidence"}, "checks":
 //                  [{"predicate", "expected", "found", "holds"}], "error", "reason", "core",
-//                  "captured_by", "core_format", "findings", "console", "command_line",
-//                  "accelerator", "backend_version"}]}]}
+//                  "captured_by", "machine_core", "core_differences": [...], "core_format",
+//                  "findings", "console", "command_line", "accelerator", "backend_version"}]}]}
 //
 // What is not known is null. Addresses, registers and offsets are hexadecimal text ("0x106"): not
 // every reader of JSON keeps 64 bits of a number.

@@ -68,16 +68,26 @@ const Expected* expected_of(const std::string& fault) {
   return row != std::end(kExpected) ? row : nullptr;
 }
 
+// A capture kernel needs some of its own.
+void give_memory(std::string& scenario) {
+  const std::string own = "memory: 256M";
+  const auto at = scenario.find(own);
+  ASSERT_NE(at, std::string::npos);
+  scenario.replace(at, own.size(), "memory: 512M");
+}
+
 // One guest that was damaged and ended, and what the analyzer says of its core.
 class DamagedGuest {
  public:
   explicit DamagedGuest(const HeapSystem& system) {
-    const auto scenario = read_file(fs::path(RIG_ROOT) / "tests/e2e/scenarios/heap.yaml").value();
+    auto scenario = read_file(fs::path(RIG_ROOT) / "tests/e2e/scenarios/heap.yaml").value();
+    if (system.capture != "qmp") give_memory(scenario);
     const fs::path path = bench_.folder() / "heap.yaml";
     EXPECT_TRUE(write_file_atomically(path, scenario));
-    const auto ended = bench_.crashrig({"run", path.string(), "--arch", system.arch, "--kernel",
-                                        system.kernel, "--detector", system.detector, "--variant",
-                                        system.variant, "--keep-core", "--json"});
+    const auto ended =
+        bench_.crashrig({"run", path.string(), "--arch", system.arch, "--kernel", system.kernel,
+                         "--detector", system.detector, "--variant", system.variant, "--capture",
+                         system.capture, "--keep-core", "--json"});
     EXPECT_THAT(ended.exit_code, testing::AnyOf(0, 1)) << ended.err;
     attempt_ = attempt_of(ended.json(), system.variant);
     planted_ = read_planted(text_of(ask({"log"})));
@@ -232,11 +242,13 @@ void expect_owners(DamagedGuest& guest) {
 }  // namespace
 
 void PrintTo(const HeapSystem& system, std::ostream* out) {
-  *out << system.arch << " " << system.kernel << " " << system.detector << " " << system.variant;
+  *out << system.arch << " " << system.kernel << " " << system.detector << " " << system.variant
+       << " " << system.capture;
 }
 
 std::string heap_system_name(const testing::TestParamInfo<HeapSystem>& each) {
-  return fmt::format("{}_{}_{}", each.param.arch, each.param.detector, each.param.variant);
+  return fmt::format("{}_{}_{}_{}", each.param.arch, each.param.detector, each.param.variant,
+                     each.param.capture);
 }
 
 TEST_P(Heap, EveryFaultIsFoundAndNothingElse) {
@@ -246,6 +258,11 @@ TEST_P(Heap, EveryFaultIsFoundAndNothingElse) {
   const json::value slab = guest.ask({"slab"});
   expect_counts(slab.at("caches").as_array(), guest.planted(), GetParam());
   if (has_kasan(GetParam())) expect_owners(guest);
+  if (GetParam().capture != "both") return;
+  // The same crash, taken by the machine right before the capture kernel.
+  EXPECT_EQ(text_of(guest.attempt().at("captured_by")), "kdump");
+  EXPECT_FALSE(text_of(guest.attempt().at("machine_core")).empty());
+  EXPECT_EQ(json::serialize(guest.attempt().at("core_differences")), "[]");
 }
 
 }  // namespace rig::e2e

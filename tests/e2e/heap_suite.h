@@ -15,6 +15,7 @@ struct HeapSystem {
   std::string kernel = "debian-6.1";
   std::string detector = "none";  // of tests/e2e/scenarios/heap.yaml
   std::string variant = "plain";
+  std::string capture = "qmp";
 };
 void PrintTo(const HeapSystem& system, std::ostream* out);
 std::string heap_system_name(const testing::TestParamInfo<HeapSystem>& each);

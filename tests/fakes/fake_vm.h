@@ -72,6 +72,7 @@ class FakeVm : public vm::Vm {
     if (!arrived_.wait_until(lock, until, [&] { return !events_.empty(); })) return std::nullopt;
     vm::Event next = std::move(events_.front());
     events_.pop_front();
+    if (next.kind == vm::EventKind::kCaptureHello && guest) guest->capture = true;
     return next;
   }
   Result<std::optional<vm::GuestInfo>> wait_for_agent(Deadline) override {
