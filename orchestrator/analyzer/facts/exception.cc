@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <tuple>
+#include <utility>
 
 #include "analyzer/core/limits.h"
 #include "analyzer/facts/backtrace.h"
@@ -17,7 +19,7 @@ struct Candidate {
   const CpuSnapshot* cpu = nullptr;
   const StackRange* stack = nullptr;
   SavedFrame frame;
-  std::string entry;  // the entry code that saved it
+  std::string entry;  // the entry code that saved it; empty: it is what the core's note says
 };
 
 bool begins_with_one_of(std::string_view name, std::span<const std::string_view> starts) {
@@ -42,6 +44,16 @@ void scan_stack(const CpuSnapshot& cpu, const StackRange& stack, const Kernel& k
   }
 }
 
+// crash_kexec() hands the exception's registers to the capture kernel: a note of /proc/vmcore has
+// them in place of the CPU's own, and the stack is looked at from there on (crash_save_cpu()).
+void add_note(const CpuSnapshot& cpu, std::vector<Candidate>& out) {
+  for (const StackRange& stack : cpu.stacks) {
+    if (!stack.contains(cpu.state.sp)) continue;
+    out.push_back({&cpu, &stack, {{}, cpu.state.pc, cpu.state.sp, cpu.state.registers}, {}});
+    return;
+  }
+}
+
 // Do the frame's registers equal those that the kernel printed?
 bool agrees(const SavedFrame& frame, const oops::Report& report) {
   unsigned equal = 0;
@@ -59,10 +71,7 @@ bool agrees(const SavedFrame& frame, const oops::Report& report) {
   return equal >= kEnoughRegisters;
 }
 
-struct Choice {
-  const Candidate* candidate = nullptr;
-  const oops::Report* report = nullptr;
-};
+using Choice = std::pair<const Candidate*, const oops::Report*>;
 
 // The frame that equals the report of the crash. Without such a report there is no choice: frames
 // of page faults that were handled long ago stay on stacks and look just the same.
@@ -182,9 +191,11 @@ FoundException describe(const Candidate& found, const oops::Report* report, cons
   // A jump to nowhere is an exception too.
   if (!facts.at) facts.at = CodeLocation{found.frame.pc, {}, 0, {}};
   facts.registers = found.frame.registers;
-  facts.source =
-      fmt::format("registers saved at {} on the {} by {}; {}", found.frame.at, found.stack->name,
-                  found.entry, confirmed_by(found, report != nullptr, walk));
+  const std::string where = found.entry.empty()
+                                ? fmt::format("registers of CPU {} in the core's notes", facts.cpu)
+                                : fmt::format("registers saved at {} on the {} by {}",
+                                              found.frame.at, found.stack->name, found.entry);
+  facts.source = fmt::format("{}; {}", where, confirmed_by(found, report != nullptr, walk));
   if (report) {
     facts.address = report->address;
     facts.error_code = error_code_of(log, report->first_line, report->last_line);
@@ -237,13 +248,15 @@ std::optional<FoundException> find_exception(std::span<const CpuSnapshot> cpus,
                                              std::string_view log,
                                              std::vector<std::string>& remarks) {
   const bool panicked = std::ranges::any_of(cpus, &CpuSnapshot::panicking);
-  std::vector<Candidate> candidates;
+  std::vector<Candidate> candidates, notes;
   for (const CpuSnapshot& cpu : cpus) {
     if (panicked && !cpu.panicking) continue;
     for (const StackRange& stack : cpu.stacks) scan_stack(cpu, stack, kernel, arch, candidates);
+    if (cpu.panicking) add_note(cpu, notes);
   }
   const Walk walk = walk_of_panic(cpus, kernel, arch);
-  const auto [confirmed, report] = choose(candidates, reports);
+  auto [confirmed, report] = choose(candidates, reports);
+  if (!confirmed) std::tie(confirmed, report) = choose(notes, reports);
   const auto walked = confirmed ? std::nullopt : candidate_of(walk);
   const Candidate* found = confirmed ? confirmed : walked ? &*walked : nullptr;
   if (!confirmed) remark_on_unconfirmed(reports, candidates, panicked, found, remarks);

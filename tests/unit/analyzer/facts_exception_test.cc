@@ -137,6 +137,30 @@ TEST_F(Crash, WhoPanickedIsSeenFromTheStacksWhereTheVariableWasOverwritten) {
   }
 }
 
+// crash_kexec(regs): the note has the registers of the exception, which lie below the stack that is
+// left then.
+TEST_F(Crash, RegistersOfAKdumpsNoteAreTheExceptionsWhereTheyEqualTheReport) {
+  CpuNote by_kdump = note(1, kStack + 0x3e78);
+  const std::uint64_t pc = kText + 0x100 + 0xa3;
+  std::memcpy(by_kdump.prstatus.data() + 112 + 128, &pc, 8);
+  for (std::uint64_t i = 0; i < 15; ++i) {
+    const std::uint64_t value = i == 5 ? 0x106 : 0x1000 + i;
+    std::memcpy(by_kdump.prstatus.data() + 112 + i * 8, &value, 8);
+  }
+  const auto all = read_cpus({note(0, kStack), by_kdump}, *kernel_, arch_, remarks_);
+  const auto found = find_exception(all, *kernel_, arch_, std::vector{report()}, "", remarks_);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->facts.at->function, "skb_release_data");
+  EXPECT_EQ(found->facts.at->offset, 0xa3u);
+  EXPECT_EQ(found->facts.address, 0x106u);
+  EXPECT_EQ(found->sp, VirtAddr{kStack + 0x3e78});
+  EXPECT_THAT(found->facts.source, HasSubstr("of CPU 1 in the core's notes; they equal those in"));
+  // Of another crash they say nothing.
+  oops::Report other = report();
+  other.registers["RBX"] = 0x107;
+  EXPECT_FALSE(find_exception(all, *kernel_, arch_, std::vector{other}, "", remarks_));
+}
+
 TEST_F(Crash, EachCpuHasItsTaskAndTheOneThatPanickedIsKnown) {
   const auto found = cpus();
   ASSERT_THAT(found, SizeIs(2));
