@@ -8,7 +8,9 @@
 #include "base/text.h"
 #include "crash/report_sense.h"
 #include "hang_phase.h"
+#include "kdump_phase.h"
 #include "machine_config.h"
+#include "oops/reporting_functions.h"
 #include "verdict/verdict.h"
 
 namespace rig {
@@ -60,7 +62,10 @@ Status AttemptRun::phases() {
     RIG_TRY(await_end());       // crash: crashed, hung, or the load ended; the core is on disk
   }
   // vm: what the kernel says to an NMI, once the evidence is safe
-  if (attempt_.hang) RIG_TRY(ask_by_nmi(*vm_, detector_.pace(), *attempt_.hang));
+  if (attempt_.hang) {
+    const bool panics = payload_.cmdline.find("unknown_nmi_panic") != std::string::npos;
+    RIG_TRY(ask_by_nmi(*vm_, detector_.pace(), *attempt_.hang, panics));
+  }
   vm_.reset();
   RIG_TRY(analyze());  // analyzer: findings
   judge();             // verdict: outcome
@@ -74,7 +79,7 @@ Status AttemptRun::start() {
   config.initramfs = payload_.initramfs;
   config.cmdline = payload_.cmdline;
   config.folder = options_.folder;
-  config.breakpoints = !cell_.stop_at().empty();
+  config.breakpoints = !names_to_stop_at().empty();
   config.begins_report = [sense = crash::ReportSense()](std::string_view line) mutable {
     const auto kind = sense.look(line).report;
     return kind && !oops::is_benign(*kind);
@@ -97,6 +102,7 @@ Status AttemptRun::boot() {
   if (!boot.guest) return conclude_boot(boot);
   detector_.booted(Clock::now() - watch_.start());
   RIG_TRY(check_drivers(*boot.guest));
+  if (payload_.kdump) RIG_TRY(load_capture_kernel(*vm_, *payload_.kdump));
   return arm();
 }
 
@@ -159,13 +165,18 @@ Status AttemptRun::check_drivers(const vm::GuestInfo& guest) {
   return {};
 }
 
+std::vector<std::string> AttemptRun::names_to_stop_at() const {
+  if (!payload_.kdump || !payload_.kdump->both) return cell_.stop_at();
+  return {fmt::format("{}{}", oops::kAnyFunction, kBeforeCapture)};
+}
+
 // The watchdog, and breakpoints on the functions of `stop_at`, where this guest has them.
 Status AttemptRun::arm() {
   const auto watchdog = cell_.scenario->guest.hardware_on(cell_.arch).watchdog;
   if (watchdog.count() != 0) {
     RIG_ASSIGN(attempt_.watchdog, arm_watchdog(*vm_, watchdog, detector_.pace()));
   }
-  const auto names = cell_.stop_at();
+  const auto names = names_to_stop_at();
   if (names.empty()) return {};
   RIG_ASSIGN(stop_points_, crash::set_stop_points(*vm_, names, Deadline::after(kArmTime)));
   return {};
@@ -180,7 +191,7 @@ Status AttemptRun::inject_payload() {
   // The guest's kernel refused, died of it, or went on no more: only the last two are a result.
   RIG_TRY(drain());
   detector_.tick(Clock::now());
-  if (attempt_.stopped) RIG_TRY(watch(kReportTime));
+  if (attempt_.stopped || !attempt_.machine_core.empty()) RIG_TRY(watch(kReportTime));
   if (crashed() || hung()) return {};
   if (status.error().blame != Blame::kKernel) return status;
   return fail(Blame::kRig, "nothing could be injected: {}", status.error().what);
@@ -197,6 +208,19 @@ Status AttemptRun::analyze() {
   if (!findings_->findings.empty()) attempt_.finding = findings_->findings.front();
   attempt_.seconds.analyze = watch_.seconds();
   if (!oops::cause(reports_)) reports_ = findings_->reports;
+  return attempt_.machine_core.empty() ? Status() : compare_cores();
+}
+
+Status AttemptRun::compare_cores() {
+  RIG_ASSIGN(const auto machines,
+             analyzer::analyze(options_.folder / attempt_.machine_core,
+                               {.percpu = asked_variables(cell_.expectation())}));
+  const fs::path file = (options_.folder / attempt_.machine_core).parent_path() / "findings.json";
+  RIG_TRY(write_file_atomically(file, analyzer::to_json(machines)));
+  attempt_.core_differences = differences(machines, *findings_);
+  for (const std::string& line : attempt_.core_differences) {
+    if (options_.on_note) options_.on_note(line);
+  }
   return {};
 }
 

@@ -41,9 +41,11 @@ class AttemptRun {
   Status conclude_boot(const BootEnd& boot);
   Status fail_boot(const BootEnd& boot);
   Status check_drivers(const vm::GuestInfo& guest);
+  std::vector<std::string> names_to_stop_at() const;
   Status arm();
   Status inject_payload();
   Status analyze();
+  Status compare_cores();
   void judge();
   void note_hang(HangKind kind);
 
@@ -61,6 +63,11 @@ class AttemptRun {
   Status drain();
   Status capture();
   Status take_core();
+  Status take_kdump();
+  Status take_core_without_kdump();
+  Status take_core_beside();
+  Duration capture_time() const;
+  ProgressSink detail_sink() const;
   void forget_core();
   void drop_core();
   std::vector<oops::Report> reports_so_far() const;

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "crash/capture.h"
 #include "crash/report_sense.h"
+#include "kdump_phase.h"
 
 namespace rig {
 namespace {
@@ -55,7 +56,9 @@ Status AttemptRun::on_breakpoint(const vm::Event& event) {
                                [&](const auto& point) { return point.address == event.address; });
   const std::string function =
       at == stop_points_.end() ? fmt::format("{}", event.address) : at->function;
-  if (attempt_.stopped) {
+  if (payload_.kdump) {
+    RIG_TRY(take_core_beside());
+  } else if (attempt_.stopped) {
     attempt_.stopped->later.push_back(function);
   } else {
     const auto time = event.when - injected_at_ - paused_;
@@ -209,26 +212,73 @@ Status AttemptRun::drain() {
 Status AttemptRun::capture() {
   if (ending_ == Ending::kSurvived) drop_core();
   if (ending_ != Ending::kCrashed && ending_ != Ending::kHung) return {};
-  return attempt_.core.empty() ? take_core() : Status();
+  if (!attempt_.core.empty()) return {};
+  return payload_.kdump ? take_kdump() : take_core();
 }
 
-Status AttemptRun::take_core() {
-  begin("capture");
-  const auto progress = [&](const Progress& step) {
+ProgressSink AttemptRun::detail_sink() const {
+  return [this](const Progress& step) {
     if (options_.on_detail && step.fraction) {
       options_.on_detail(fmt::format("{:.0f} %", *step.fraction * 100));
     }
   };
-  const auto time = kCaptureTime + seconds(cell_.scenario->guest.memory_bytes / kDumpSpeed);
-  RIG_ASSIGN(const auto core, crash::capture(*vm_, options_.folder, options_.format, progress,
-                                             Deadline::after(time)));
+}
+
+Duration AttemptRun::capture_time() const {
+  return kCaptureTime + seconds(cell_.scenario->guest.memory_bytes / kDumpSpeed);
+}
+
+Status AttemptRun::take_core() {
+  begin("capture");
+  RIG_ASSIGN(const auto core, crash::capture(*vm_, options_.folder, options_.format, detail_sink(),
+                                             Deadline::after(capture_time())));
   attempt_.core = core.path.filename().string();
+  attempt_.captured_by = to_string(scenario::Capture::kQmp);
   attempt_.core_format = vm::to_string(options_.format);
   attempt_.seconds.capture = watch_.seconds();
   // At a stop the report is yet to come.
   const auto log = analyzer::kernels_log(core.path);
   if (log) kernel_log_ = crash::KernelLog(*log, !attempt_.stopped);
   return {};
+}
+
+// A kernel that did not crash, though it reported something or hangs, boots no capture kernel: its
+// core is the machine's. So is that of one whose capture kernel is lost, which is an error.
+Status AttemptRun::take_kdump() {
+  if (detector_.report_kind().empty() && hung()) return take_core_without_kdump();
+  begin("kdump");
+  RIG_ASSIGN(const AwaitedCapture awaited,
+             await_capture_kernel(*vm_, cell_.scenario->timeouts.boot,
+                                  [this](const vm::Event& event) { return take(event); }));
+  if (awaited.state == CaptureKernel::kNotRun) return take_core_without_kdump();
+  if (awaited.state == CaptureKernel::kLost) {
+    RIG_TRY(take_core());
+    return fail_hint(Blame::kRig, "vmcore has the machine's own dump (capture: qmp)",
+                     "the capture kernel did not come up: {}", awaited.why);
+  }
+  RIG_ASSIGN(const fs::path core, save_kdump(*vm_, options_.folder, payload_.kdump->level,
+                                             detail_sink(), Deadline::after(capture_time())));
+  attempt_.core = core.filename().string();
+  attempt_.captured_by = to_string(scenario::Capture::kKdump);
+  attempt_.core_format = vm::to_string(vm::DumpFormat::kKdumpZlib);
+  attempt_.seconds.capture = watch_.seconds();
+  return {};
+}
+
+// The machine's, of a guest that is about to enter the capture kernel.
+Status AttemptRun::take_core_beside() {
+  const std::string folder(to_string(scenario::Capture::kQmp));
+  RIG_ASSIGN(const auto core, crash::capture(*vm_, options_.folder / folder, options_.format,
+                                             detail_sink(), Deadline::after(capture_time())));
+  attempt_.machine_core = (fs::path(folder) / core.path.filename()).string();
+  return {};
+}
+
+Status AttemptRun::take_core_without_kdump() {
+  if (options_.on_note) {
+    options_.on_note("the kernel did not panic, so kdump had no part in it: the machine's core");
+  }
+  return take_core();
 }
 
 void AttemptRun::forget_core() {

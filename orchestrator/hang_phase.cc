@@ -22,18 +22,22 @@ constexpr auto kAskTime = std::chrono::seconds(30);  // for a request of the age
 // A kernel that panics in an NMI prints nothing until its other CPUs have stopped, or a million
 // times udelay(1) is over (arch/x86/kernel/smp.c: native_stop_other_cpus()): seconds under TCG.
 constexpr auto kNmiSilence = std::chrono::seconds(10);
-constexpr auto kNmiQuiet = std::chrono::seconds(3);  // once it has begun
-constexpr auto kNmiTime = std::chrono::seconds(30);  // all that is listened to
+constexpr auto kNmiRemark = std::chrono::seconds(2);  // for a kernel that only remarks on it
+constexpr auto kNmiQuiet = std::chrono::seconds(3);   // once it has begun
+constexpr auto kNmiTime = std::chrono::seconds(30);   // all that is listened to
 
 // The guest runs again, with nobody left to save its memory for.
 class Listener {
  public:
-  Listener(vm::Vm& machine, const crash::Pace& pace)
-      : machine_(machine), pace_(pace), end_(Deadline::after(pace.scaled(kNmiTime))) {}
+  Listener(vm::Vm& machine, const crash::Pace& pace, Duration silence)
+      : machine_(machine),
+        pace_(pace),
+        silence_(silence),
+        end_(Deadline::after(pace.scaled(kNmiTime))) {}
 
   Status listen() {
     RIG_TRY(machine_.resume(end_));
-    auto quiet = Deadline::after(pace_.scaled(kNmiSilence));
+    auto quiet = Deadline::after(pace_.scaled(silence_));
     while (!end_.expired()) {
       RIG_ASSIGN(const auto event, machine_.next_event(quiet.sooner(end_)));
       if (!event) break;
@@ -72,6 +76,7 @@ class Listener {
 
   vm::Vm& machine_;
   const crash::Pace& pace_;
+  Duration silence_;  // until its first word
   Deadline end_;
   crash::BoundedConsole console_;
 };
@@ -106,7 +111,7 @@ Result<std::chrono::seconds> arm_watchdog(vm::Vm& machine, std::chrono::seconds 
                    armed.error().what);
 }
 
-Status ask_by_nmi(vm::Vm& machine, const crash::Pace& pace, store::Hang& hang) {
+Status ask_by_nmi(vm::Vm& machine, const crash::Pace& pace, store::Hang& hang, bool panics) {
   if (hang.kind != HangKind::kHard) return {};
   RIG_TRY(forget_queued(machine));
   const auto sent = machine.inject_nmi(Deadline::after(kAskTime));
@@ -115,7 +120,7 @@ Status ask_by_nmi(vm::Vm& machine, const crash::Pace& pace, store::Hang& hang) {
     spdlog::debug("no NMI: {}", sent ? "this machine has none" : sent.error().what);
     return {};
   }
-  Listener listener(machine, pace);
+  Listener listener(machine, pace, panics ? kNmiSilence : kNmiRemark);
   const Status heard = listener.listen();
   if (!heard && heard.error().blame == Blame::kCancelled) return heard;
   if (!heard) spdlog::debug("after an NMI: {}", heard.error().what);

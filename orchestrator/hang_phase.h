@@ -19,7 +19,8 @@ Result<std::chrono::seconds> arm_watchdog(vm::Vm& machine, std::chrono::seconds 
 
 // Of a guest that hangs hard and whose core has been taken: sends it an NMI, where the machine can,
 // and lets it run on until it says nothing more. What the kernel says goes into `hang.nmi`. A guest
-// that is lost on the way costs only that; the only error is Blame::kCancelled.
-Status ask_by_nmi(vm::Vm& machine, const crash::Pace& pace, store::Hang& hang);
+// that is lost on the way costs only that; the only error is Blame::kCancelled. `panics`: the
+// kernel is told to panic of it (unknown_nmi_panic), and such a panic is long in being printed.
+Status ask_by_nmi(vm::Vm& machine, const crash::Pace& pace, store::Hang& hang, bool panics = true);
 
 }  // namespace rig
