@@ -83,12 +83,13 @@ std::vector<FileRange> ranges_of(const MemoryPiece& piece, const analyzer::PageB
   return ranges;
 }
 
-// Puts pages together from what arrives of them, and tells zeros: what does not arrive.
+// Puts pages together from what arrives of them, and tells zeros: what does not arrive. They share
+// one page of the file at every level, as makedumpfile's do: for `crash` a page that is not there
+// is no page of zeros.
 class PageSink {
  public:
-  PageSink(KdumpFile& file, const analyzer::PageBitmap& wanted, std::uint64_t page_size,
-           bool keep_zeros)
-      : file_(file), wanted_(wanted), page_(page_size), keep_zeros_(keep_zeros) {}
+  PageSink(KdumpFile& file, const analyzer::PageBitmap& wanted, std::uint64_t page_size)
+      : file_(file), wanted_(wanted), page_(page_size) {}
 
   Status take(std::uint64_t address, ByteView bytes) {
     received_ += bytes.size();
@@ -127,7 +128,7 @@ class PageSink {
     return file_.add(next_ - 1, page_);
   }
   Status pass_zeros(std::uint64_t end) {
-    for (; keep_zeros_ && next_ < end; ++next_) {
+    for (; next_ < end; ++next_) {
       next_ = wanted_.next(next_, true);
       if (next_ >= end) break;
       ++stored_;
@@ -140,7 +141,6 @@ class PageSink {
   KdumpFile& file_;
   const analyzer::PageBitmap& wanted_;
   std::vector<std::byte> page_;
-  bool keep_zeros_;
   std::optional<std::uint64_t> open_;  // the page that page_ holds
   std::uint64_t next_ = 0;
   std::uint64_t received_ = 0, stored_ = 0;
@@ -191,7 +191,7 @@ Result<SavedCore> save_vmcore(const RangeReader& read, const fs::path& path, std
   const KdumpHead head = head_of(layout, *kernel->memory, level);
   RIG_TRY(explain({}, memory));
   RIG_ASSIGN(KdumpFile file, KdumpFile::create(path, head, ram, wanted.count()));
-  PageSink sink(file, wanted, layout.page_size, (level & kNoZeros) == 0);
+  PageSink sink(file, wanted, layout.page_size);
   RIG_TRY(receive(read, layout, wanted, sink, progress));
   RIG_TRY(sink.finish(wanted.size()));
   RIG_TRY(file.finish());

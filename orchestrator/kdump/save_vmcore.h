@@ -14,7 +14,7 @@ namespace rig::kdump {
 struct SavedCore {
   std::uint64_t pages = 0;     // of the guest
   std::uint64_t wanted = 0;    // by their struct pages
-  std::uint64_t stored = 0;    // of these, without the zeros that the level leaves out
+  std::uint64_t stored = 0;    // of these; zeros share one page of the file
   std::uint64_t received = 0;  // bytes of memory
 };
 

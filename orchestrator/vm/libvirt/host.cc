@@ -178,9 +178,14 @@ Status Host::suspend() {
   return {};
 }
 
+// A domain that a dump has let go on by itself is where it is wanted.
 Status Host::resume() {
-  if (virDomainResume(domain_.get()) < 0) return fail_libvirt("resuming the guest");
-  return {};
+  if (virDomainResume(domain_.get()) == 0) return {};
+  auto failure = fail_libvirt("resuming the guest");
+  int state = VIR_DOMAIN_NOSTATE;
+  const bool runs =
+      virDomainGetState(domain_.get(), &state, nullptr, 0) == 0 && state == VIR_DOMAIN_RUNNING;
+  return runs ? Status() : Status(std::move(failure));
 }
 
 Status Host::inject_nmi() {
