@@ -16,6 +16,8 @@ namespace rig::kdump {
 namespace {
 
 constexpr std::uint64_t kPhysLimit = std::uint64_t{1} << 56;  // above any physical address
+// Far above the memory of any guest of ours: there is a bit for every page below its end.
+constexpr std::uint64_t kMostMemory = std::uint64_t{1} << 40;
 constexpr std::uint64_t kSmallestPage = 4096, kLargestPage = 65536;
 
 Result<Arch> arch_of(const Elf64_Ehdr& header) {
@@ -124,6 +126,10 @@ Result<VmcoreLayout> read_layout(const RangeReader& read) {
   RIG_ASSIGN(layout.page_size, page_size_of(layout.info));
   layout.memory = pieces_of(segments, layout.page_size);
   if (layout.memory.empty()) return fail(Blame::kRig, "the guest's vmcore has no memory");
+  const MemoryPiece& last = layout.memory.back();
+  if (raw(last.begin) + last.size > kMostMemory) {
+    return fail(Blame::kRig, "the guest's vmcore has memory at {}", last.begin);
+  }
   return layout;
 }
 

@@ -209,5 +209,12 @@ TEST(VmcoreLayout, OnlyWholePagesCount) {
               ElementsAre("0x200000+0x1000 at 0x8000"));
 }
 
+// Its bitmaps would not fit into the host.
+TEST(VmcoreLayout, MemoryThatNoGuestHasIsRefused) {
+  const auto layout = read_layout(read_from(elf_with({segment(1ull << 50, 0x1000, 0x1000)})));
+  ASSERT_FALSE(layout);
+  EXPECT_THAT(layout.error().what, HasSubstr("has memory at"));
+}
+
 }  // namespace
 }  // namespace rig::kdump
