@@ -2,9 +2,9 @@
 #include "kdump/arm64_crash_image.h"
 
 #include <elf.h>
+#include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -24,21 +24,10 @@ struct Range {
   std::uint64_t begin = 0, end = 0;  // one past the last
 };
 
+// With or without its "0x".
 std::optional<std::uint64_t> hex(std::string_view text) {
   text = trim(text);
-  if (text.starts_with("0x")) text.remove_prefix(2);
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, 16);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
-std::optional<std::uint64_t> decimal(std::string_view text) {
-  text = trim(text);
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
+  return parse_u64(text.starts_with("0x") ? std::string(text) : fmt::format("0x{}", text));
 }
 
 // The ranges of that name in /proc/iomem, at any depth: "  7a000000-83ffffff : Crash kernel".
@@ -89,7 +78,7 @@ std::optional<Range> note_at(std::string_view address, std::optional<std::uint64
 Result<std::vector<Range>> notes_of(const CrashFacts& facts) {
   std::vector<Range> notes;
   for (const CrashFacts::Cpu& cpu : facts.cpus) {
-    const auto note = note_at(cpu.notes, decimal(cpu.size));
+    const auto note = note_at(cpu.notes, parse_u64(trim(cpu.size)));
     if (!note) return fail(Blame::kRig, "the guest's crash_notes are '{}'", printable(cpu.notes));
     notes.push_back(*note);
   }
